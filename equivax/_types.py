@@ -1,0 +1,41 @@
+"""The vocabulary of shapes: what the signatures of the library call things."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, PyTree, Shaped
+
+# A point of a manifold: an array, or for products a tuple of arrays (so any pytree of arrays).
+Point = PyTree[Float[Array, "..."]]
+# A tangent vector at a point: the same structure as the point.
+Tangent = PyTree[Float[Array, "..."]]
+# A signal over a sampled domain, flattened: one row for each sample point, one column for each channel.
+Signal = Float[Array, "points channels"]
+# An element of a matrix group, and of its Lie algebra.
+Element = Float[Array | np.ndarray, "d d"]
+AlgebraElement = Float[Array | np.ndarray, "d d"]
+# A stack of matrices, as generators come; algebra is done in NumPy float64 at construction.
+Matrices = Float[np.ndarray, "k d d"]
+Key = PRNGKeyArray
+RealScalar = float | int | Float[ArrayLike, ""]
+VectorField = Callable[[Any, Point, Any], Tangent]
+
+__all__ = [
+    "AlgebraElement",
+    "Array",
+    "ArrayLike",
+    "Bool",
+    "Element",
+    "Float",
+    "Int",
+    "Key",
+    "Matrices",
+    "Point",
+    "PyTree",
+    "RealScalar",
+    "Shaped",
+    "Signal",
+    "Tangent",
+    "VectorField",
+]

@@ -1,0 +1,175 @@
+"""Adaptive steps whose sizes are functions of invariants, so that an adaptive solve keeps the symmetry of its field."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+from .._numerics import safe_sqrt
+from ..geometry import AbstractManifold, Power, Product, Torus
+
+Sizes: TypeAlias = PyTree[Float[Array, ""]]
+
+
+class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
+    """h = h(|y_B|, |e_B|, ...): steps chosen from the sizes of invariant blocks B of the state y and of its error e.
+
+    The flow of an equivariant field commutes with the group; a Runge-Kutta method of fixed step does, too. An adaptive
+    one does only if x and g x are given the same steps, and `diffrax.PIDController` scales the error *elementwise*,
+    e_i / (atol + rtol |y_i|): it sees coordinates, which the group mixes. Here the wrapped controller is shown one
+    number for each block in place of y0, y1 and the error, so its accept, reject and step size are functions of
+    invariants, and Phi(g x) = g Phi(x) up to rounding whatever rtol is. (To rounding, because a decision can still be
+    turned by the last digit: it takes a scaled error within rounding of 1.)
+
+    The block sizes are, in this order of preference:
+
+    - `norms(v)` and `scales(y)`, where given: functions to pytrees of invariant scalars, of the same structure. `norms`
+      measures errors and velocities, `scales` the points that rtol is relative to; by default `scales` is `norms`.
+      Under a group that moves the origin (translations) give a `scales` that does not see it, or rtol = 0.
+    - by the `space`: the root mean square of each array of the point. That is one block for each factor of a `Product`
+      and one for *all* the factors of a `Power`, so permutations are respected as well as any orthogonal action on the
+      arrays. An angle on a `Torus` has no size: the scale of these blocks is 1 radian. `Flow` fills in its own space.
+    - without either: the root mean square of each array.
+
+    Root mean squares, so that `atol` and `rtol` mean per coordinate what they mean to the wrapped controller.
+
+    - `controller`: any adaptive controller of Diffrax, `diffrax.ClipStepSizeController(...)` (step_ts, jump_ts)
+      included; clipping may as well be put outside, since it looks at times only.
+
+    The first step, if dt0 is None, is that of Hairer, Norsett, Wanner, *Solving ODEs I*, II.4, from block sizes.
+    Under `diffrax.BacksolveAdjoint` the backward state is a tuple (y, adjoint of y, ...): its blocks are its arrays.
+    An implicit solver whose root finder takes its tolerance from the controller still scales *that* elementwise.
+
+    Raises a ValueError if `controller` is not adaptive.
+    """
+
+    controller: diffrax.AbstractAdaptiveStepSizeController
+    space: AbstractManifold | None
+    norms: Callable[[Any], Sizes] | None
+    scales: Callable[[Any], Sizes] | None
+
+    def __init__(
+        self,
+        controller: diffrax.AbstractStepSizeController,
+        space: AbstractManifold | None = None,
+        norms: Callable[[Any], Sizes] | None = None,
+        scales: Callable[[Any], Sizes] | None = None,
+    ):
+        if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
+            raise ValueError(
+                f"`InvariantController` wraps an adaptive controller; received {controller}. Constant steps are "
+                "equivariant as they are. For adaptive ones, use for example "
+                "`InvariantController(diffrax.PIDController(rtol=1e-5, atol=1e-7))`."
+            )
+        if scales is not None and norms is None:
+            raise ValueError("`scales` was given without `norms`: give both, or `norms` alone.")
+        self.controller, self.space, self.norms, self.scales = controller, space, norms, scales
+
+    @property
+    def rtol(self) -> Any:
+        """The relative tolerance of the wrapped controller."""
+        return self.controller.rtol
+
+    @property
+    def atol(self) -> Any:
+        """The absolute tolerance of the wrapped controller."""
+        return self.controller.atol
+
+    @property
+    def norm(self) -> Any:
+        """The norm by which the wrapped controller joins the blocks."""
+        return self.controller.norm
+
+    def on(self, space: AbstractManifold) -> "InvariantController":
+        """This controller, told the space of the points, unless it has its blocks from elsewhere already."""
+        if self.space is None and self.norms is None:
+            return InvariantController(self.controller, space)
+        return self
+
+    def wrap(self, direction: Any) -> "InvariantController":
+        """As `diffrax.AbstractStepSizeController.wrap`."""
+        return InvariantController(self.controller.wrap(direction), self.space, self.norms, self.scales)
+
+    def init(
+        self, terms: Any, t0: Any, t1: Any, y0: Any, dt0: Any, args: Any, func: Callable, error_order: Any
+    ) -> tuple[Any, Any]:
+        """As `diffrax.AbstractStepSizeController.init`."""
+        if dt0 is None:
+            dt0 = jax.lax.stop_gradient(self._first_step(terms, t0, y0, args, func, error_order))
+        return self.controller.init(terms, t0, t1, self._point_sizes(y0), dt0, args, func, error_order)
+
+    def adapt_step_size(
+        self,
+        t0: Any,
+        t1: Any,
+        y0: Any,
+        y1_candidate: Any,
+        args: Any,
+        y_error: Any,
+        error_order: Any,
+        controller_state: Any,
+    ) -> tuple[Any, Any, Any, Any, Any, diffrax.RESULTS]:
+        """As `diffrax.AbstractStepSizeController.adapt_step_size`."""
+        # Diffrax does not differentiate step sizes; neither, then, the norms that they are made of.
+        y0, y1_candidate, y_error = jax.lax.stop_gradient((y0, y1_candidate, y_error))
+        sizes = self._point_sizes(y0), self._point_sizes(y1_candidate)
+        error = None if y_error is None else self._tangent_sizes(y_error)
+        return self.controller.adapt_step_size(t0, t1, *sizes, args, error, error_order, controller_state)
+
+    def _tangent_sizes(self, v: Any) -> Sizes:
+        return jax.tree.map(_root_mean_square, v) if self.norms is None else self.norms(v)
+
+    def _point_sizes(self, y: Any) -> Sizes:
+        if self.norms is not None:
+            return self.norms(y) if self.scales is None else self.scales(y)
+        if self.space is None or not self.space.fits(y):
+            return jax.tree.map(_root_mean_square, y)
+        return _scales(self.space, y)
+
+    def _first_step(self, terms: Any, t0: Any, y0: Any, args: Any, func: Callable, error_order: Any) -> Any:
+        if not isinstance(_innermost(terms), diffrax.ODETerm) or error_order is None:
+            return 0.01  # Diffrax's own answer for everything that is not an ordinary differential equation.
+
+        scale = jax.tree.map(lambda a: self.atol + self.rtol * a, self._point_sizes(y0))
+
+        def size(blocks):
+            return self.norm(jax.tree.map(lambda a, b: a / b, blocks, scale))
+
+        f0 = func(terms, t0, y0, args)
+        d0, d1 = size(self._point_sizes(y0)), size(self._tangent_sizes(f0))
+        degenerate = (d0 < 1e-5) | (d1 < 1e-5)
+        h0 = jnp.where(degenerate, 1e-6, 0.01 * d0 / jnp.where(degenerate, 1, d1)).astype(t0.dtype)
+        # An explicit Euler step by way of the term, which knows whether time runs backwards.
+        y1 = jax.tree.map(jnp.add, y0, terms.prod(f0, terms.contr(t0, t0 + h0)))
+        f1 = func(terms, t0 + h0, y1, args)
+        d2 = size(self._tangent_sizes(jax.tree.map(jnp.subtract, f1, f0))) / h0.astype(d0.dtype)
+        steepest = jnp.maximum(d1, d2)
+        flat = steepest <= 1e-15
+        h1 = (0.01 / jnp.where(flat, 1, steepest)) ** (1 / error_order)
+        return jnp.minimum(100 * h0, jnp.where(flat, jnp.maximum(1e-6, h0 * 1e-3), h1.astype(t0.dtype)))
+
+
+def _root_mean_square(a: Float[Array, "..."]) -> Float[Array, ""]:
+    return safe_sqrt(jnp.sum(a * a) / max(a.size, 1))
+
+
+def _scales(space: AbstractManifold, y: Any) -> Sizes:
+    match space:
+        case Product(factors=factors):
+            return tuple(_scales(M, a) for M, a in zip(factors, y, strict=True))
+        case Power(base=base):
+            return _scales(base, y)
+        case Torus():
+            return jnp.ones((), dtype=y.dtype)
+        case _:
+            return jax.tree.map(_root_mean_square, y)
+
+
+def _innermost(terms: Any) -> Any:
+    # Diffrax wraps terms (to run time backwards, to solve the adjoint equation) before it asks for the first step.
+    while hasattr(terms, "term"):
+        terms = terms.term
+    return terms

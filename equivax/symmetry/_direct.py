@@ -1,0 +1,49 @@
+"""Direct products of groups, as block-diagonal matrices."""
+
+import dataclasses
+
+import jax
+import jax.scipy.linalg
+import numpy as np
+import scipy.linalg
+from jaxtyping import Array, Float
+
+from .._types import Element, Key, Matrices
+from ._group import AbstractGroup
+
+
+@dataclasses.dataclass(frozen=True)
+class DirectProduct(AbstractGroup):
+    r"""The direct product $G_1 \times G_2 = \{ \mathrm{diag}(g_1, g_2) \}$.
+
+    `factor(g, i)` takes the `i`-th component of an element; `pulled_back(rep, product, i)` makes a representation of
+    one factor a representation of the product. `sample` is Haar measure when both factors' are.
+    """
+
+    first: AbstractGroup
+    second: AbstractGroup
+
+    @property
+    def lie_algebra(self) -> Matrices:
+        return self._embed(self.first.lie_algebra, self.second.lie_algebra, fill=0.0)
+
+    @property
+    def discrete_generators(self) -> Matrices:
+        return self._embed(self.first.discrete_generators, self.second.discrete_generators, fill=1.0)
+
+    def sample(self, *, key: Key) -> Float[Array, "d d"]:
+        """Independent samples of the two factors."""
+        first_key, second_key = jax.random.split(key)
+        return jax.scipy.linalg.block_diag(self.first.sample(key=first_key), self.second.sample(key=second_key))
+
+    def factor(self, g: Element, i: int) -> Element:
+        """The `i`-th component of an element (or of an element of the Lie algebra), `i` in {0, 1}."""
+        d = self.first.d
+        return g[:d, :d] if i == 0 else g[d:, d:]
+
+    def _embed(self, first: Matrices, second: Matrices, fill: float) -> Matrices:
+        """Generators of the factors as generators of the product; the other block is `fill` times the identity."""
+        p, q = self.first.d, self.second.d
+        blocks = [scipy.linalg.block_diag(A, fill * np.eye(q)) for A in first]
+        blocks += [scipy.linalg.block_diag(fill * np.eye(p), B) for B in second]
+        return np.stack(blocks) if blocks else np.zeros((0, p + q, p + q))

@@ -1,0 +1,75 @@
+"""The one null-space solver: float64, with a rank that the singular values decide and a basis that does not wobble."""
+
+import dataclasses
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float
+
+# Relative to the largest singular value (or 1): below NEGLIGIBLE a singular value counts as zero, and the values on the
+# two sides of the cut must be at least DECISIVE apart. Generators are good to about 1e-15, so honest gaps are ~1e12.
+NEGLIGIBLE = 1e-9
+DECISIVE = 1e4
+
+
+class RankError(ValueError):
+    """The singular values do not say what the rank is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NullSpace:
+    r"""An orthonormal basis of $\{ v : C v = 0 \}$.
+
+    - `vectors`: `(r, n)`, orthonormal rows, deterministic (see `null_space`).
+    - `singular_values`: of $C$, descending.
+    - `gap`: the smallest non-zero singular value over the largest that counts as zero; at least 1e4, usually 1e12.
+    - `residual`: $\max |C v|$ over the basis.
+    """
+
+    vectors: Float[np.ndarray, "r n"]
+    singular_values: Float[np.ndarray, " s"]
+    gap: float
+    residual: float
+
+
+def null_space(constraints: Float[np.ndarray, "m n"]) -> NullSpace:
+    r"""Solves $C v = 0$ by a singular value decomposition.
+
+    The null space is a subspace; which basis of it the SVD returns depends on the machine. Weights are coordinates with
+    respect to the basis, so we make it canonical: Gram-Schmidt on the columns of the projector $P = V V^\top$, each
+    time taking the first column among the longest. For permutation representations this finds the orbit indicators.
+
+    **Raises:** `RankError` when non-zero and zero singular values are less than a factor 1e4 apart.
+    """
+    m, n = constraints.shape
+    if m == 0:
+        return NullSpace(np.eye(n), np.zeros(0), np.inf, 0.0)
+    _, s, vt = scipy.linalg.svd(constraints, full_matrices=True)
+    scale = max(1.0, float(s.max(initial=0.0)))
+    rank = int(np.sum(s > NEGLIGIBLE * scale))
+    zero = float(s[rank:].max(initial=0.0))
+    gap = float(s[rank - 1] / max(zero, np.finfo(np.float64).eps * scale)) if rank else np.inf
+    if gap < DECISIVE:
+        raise RankError(
+            f"The singular values do not decide the rank: {s[rank - 1]:.2e} counts as non-zero and {zero:.2e} as zero, "
+            f"a factor {gap:.0f} apart (at least {DECISIVE:.0e} is needed). The generators carry too few correct digits: "
+            "give them in float64, exact to rounding."
+        )
+    vectors = _canonical(vt[rank:])
+    return NullSpace(vectors, s, gap, float(np.abs(constraints @ vectors.T).max(initial=0.0)))
+
+
+def _canonical(orthonormal_rows: Float[np.ndarray, "r n"]) -> Float[np.ndarray, "r n"]:
+    """The canonical orthonormal basis of a row space, a function of the subspace alone."""
+    r, n = orthonormal_rows.shape
+    projector = orthonormal_rows.T @ orthonormal_rows
+    basis = np.zeros((r, n))
+    for i in range(r):
+        lengths = np.diagonal(projector)
+        pivot = int(np.argmax(lengths > lengths.max() * (1 - 1e-6)))
+        basis[i] = projector[pivot] / np.sqrt(lengths[pivot])
+        projector = projector - np.outer(basis[i], basis[i])
+    # One pass of re-orthogonalisation that does not change the pivots' order, then rounding noise is noise no more.
+    q, triangle = np.linalg.qr(basis.T)
+    basis = (q * np.sign(np.diagonal(triangle))).T
+    return np.where(np.abs(basis) < 1e-13, 0.0, basis)

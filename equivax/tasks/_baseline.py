@@ -1,0 +1,98 @@
+"""The measure: a plain convolutional network with as many weights, trained on the same images by the same loop."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from ._fit import Loss
+from ._weights import count_parameters
+
+
+class PlainCNN(eqx.Module):
+    """image -> five 3x3 convolutions with two poolings -> mean over the pixels -> two linear layers -> logits."""
+
+    convolutions: list[eqx.nn.Conv2d]
+    norms: list[eqx.nn.GroupNorm]
+    hidden: eqx.nn.Linear
+    out: eqx.nn.Linear
+
+    def __init__(self, width: int, hidden: int, classes: int, *, key: PRNGKeyArray):
+        channels = (1, width, width, 2 * width, 2 * width, 2 * width)
+        keys = jax.random.split(key, 7)
+        self.convolutions = [
+            eqx.nn.Conv2d(i, o, 3, padding=1, dtype=jnp.float32, key=k)
+            for i, o, k in zip(channels[:-1], channels[1:], keys[:5], strict=True)
+        ]
+        self.norms = [eqx.nn.GroupNorm(1, c, dtype=jnp.float32) for c in channels[1:]]
+        self.hidden = eqx.nn.Linear(2 * width, hidden, dtype=jnp.float32, key=keys[5])
+        self.out = eqx.nn.Linear(hidden, classes, dtype=jnp.float32, key=keys[6])
+
+    def __call__(self, image: Float[Array, "height width"]) -> Float[Array, " classes"]:
+        u = image[None]
+        for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            u = jax.nn.relu(norm(convolution(u)))
+            if i in (1, 3):
+                # The mean over 2x2 pixels; an odd last row or column is dropped.
+                c, h, w = u.shape
+                u = u[:, : h // 2 * 2, : w // 2 * 2].reshape(c, h // 2, 2, w // 2, 2).mean((2, 4))
+        return self.out(jax.nn.relu(self.hidden(u.mean((1, 2)))))
+
+
+def build_baseline(parameters: int, classes: int = 10, *, key: PRNGKeyArray) -> PlainCNN:
+    """The plain network whose number of weights is nearest to `parameters`, and the widest of those within 2 %."""
+
+    def count(width: int, hidden: int) -> int:
+        shape = eqx.filter_eval_shape(PlainCNN, width, hidden, classes, key=key)
+        return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(shape, lambda x: hasattr(x, "size"))))
+
+    # The count is linear in `hidden`: two values give the line, and the best `hidden` for each width follows.
+    best: tuple[float, int, int] | None = None
+    for width in range(2, 129):
+        base = count(width, 1)
+        if base > 1.05 * parameters and best is not None:
+            break
+        slope = count(width, 2) - base
+        hidden = max(1, round(1 + (parameters - base) / slope))
+        # A read-out much wider than the features adds weights without adding to the network.
+        hidden = min(hidden, 8 * width)
+        error = abs(base + (hidden - 1) * slope - parameters) / parameters
+        if best is None or error < best[0] or error < 0.02:
+            best = (error, width, hidden)
+    assert best is not None
+    model = PlainCNN(best[1], best[2], classes, key=key)
+    assert count_parameters(model) == count(best[1], best[2])
+    return model
+
+
+def turned(loss: Loss) -> Loss:
+    """`loss` on a batch (images, labels) whose images are first turned, each by a new angle from U[0, 2 pi)."""
+
+    def augmented(model: Any, batch: tuple[Array, Array], key: PRNGKeyArray) -> Array:
+        images, labels = batch
+        angles = jax.random.uniform(key, (images.shape[0],), images.dtype, maxval=2 * jnp.pi)
+        return loss(model, (jax.vmap(_turn)(images, angles), labels), key)
+
+    return augmented
+
+
+def _turn(image: Float[Array, "height width"], angle: Float[Array, ""]) -> Float[Array, "height width"]:
+    height, width = image.shape
+    x = jnp.arange(width, dtype=image.dtype) - (width - 1) / 2
+    y = (height - 1) / 2 - jnp.arange(height, dtype=image.dtype)
+    c, s = jnp.cos(angle), jnp.sin(angle)
+    x, y = x[None, :], y[:, None]
+    row, column = (height - 1) / 2 + s * x - c * y, (width - 1) / 2 + c * x + s * y
+    i, j = jnp.floor(row), jnp.floor(column)
+    p, q = row - i, column - j
+    padded = jnp.pad(image, 1)
+
+    def at(down: int, right: int) -> Array:
+        # Beyond the border the padding answers: zero.
+        k = jnp.clip(i.astype(jnp.int32) + (1 + down), 0, height + 1)
+        m = jnp.clip(j.astype(jnp.int32) + (1 + right), 0, width + 1)
+        return padded[k, m]
+
+    return (1 - p) * ((1 - q) * at(0, 0) + q * at(0, 1)) + p * ((1 - q) * at(1, 0) + q * at(1, 1))

@@ -1,0 +1,33 @@
+"""A strict little world: float64, no silent promotion of types or ranks, warnings are errors, a key for whoever asks."""
+
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# Compiling dominates on a CPU: compiled functions survive from one run of the tests to the next.
+_cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "equivax" / "xla-tests"
+try:
+    _cache.mkdir(parents=True, exist_ok=True)
+except OSError:
+    _cache = Path(tempfile.mkdtemp(prefix="equivax-xla-"))
+jax.config.update("jax_compilation_cache_dir", str(_cache))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+
+
+@pytest.fixture
+def getkey():
+    """A function that returns a fresh key at each call, the same ones in every run."""
+    counter = itertools.count()
+
+    def next_key():
+        return jax.random.fold_in(jax.random.key(5678), next(counter))
+
+    return next_key
