@@ -16,7 +16,8 @@ Signal = Float[Array, "points channels"]
 Element = Float[Array | np.ndarray, "d d"]
 AlgebraElement = Float[Array | np.ndarray, "d d"]
 # A stack of matrices, as generators come; algebra is done in NumPy float64 at construction.
-Matrices = Float[np.ndarray, "k d d"]
+# How many there are is not bound to a name: two stacks in one signature differ in it.
+Matrices = Float[np.ndarray, "_k d d"]
 Key = PRNGKeyArray
 RealScalar = float | int | Float[ArrayLike, ""]
 VectorField = Callable[[Any, Point, Any], Tangent]

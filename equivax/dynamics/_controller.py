@@ -68,18 +68,18 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
             raise ValueError("`scales` was given without `norms`: give both, or `norms` alone.")
         self.controller, self.space, self.norms, self.scales = controller, space, norms, scales
 
-    @property
-    def rtol(self) -> Any:
+    @property  # type: ignore[misc]
+    def rtol(self) -> Any:  # type: ignore[override]
         """The relative tolerance of the wrapped controller."""
         return self.controller.rtol
 
-    @property
-    def atol(self) -> Any:
+    @property  # type: ignore[misc]
+    def atol(self) -> Any:  # type: ignore[override]
         """The absolute tolerance of the wrapped controller."""
         return self.controller.atol
 
-    @property
-    def norm(self) -> Any:
+    @property  # type: ignore[misc]
+    def norm(self) -> Any:  # type: ignore[override]
         """The norm by which the wrapped controller joins the blocks."""
         return self.controller.norm
 

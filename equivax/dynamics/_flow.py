@@ -90,7 +90,8 @@ class Flow(eqx.Module):
         dtype = self._check(x0, args)
         t0, t1 = (jnp.asarray(t, dtype) for t in ((self.t1, self.t0) if reverse else (self.t0, self.t1)))
         if isinstance(self.controller, Steps):
-            controller, dt0 = diffrax.ConstantStepSize(), (t1 - t0) / self.controller.n
+            controller: Any = diffrax.ConstantStepSize()
+            dt0: Array | None = (t1 - t0) / self.controller.n
         else:
             controller = _informed(self.controller, self.space)
             dt0 = None if self.dt0 is None else jnp.asarray(self.dt0, dtype) * (-1 if reverse else 1)

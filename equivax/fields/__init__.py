@@ -17,5 +17,8 @@ from ._nonlinear import Pointwise as Pointwise
 from ._nonlinear import default_nonlinearity as default_nonlinearity
 from ._potential import GradientField as GradientField
 from ._potential import InvariantPotential as InvariantPotential
+from ._readout import InvariantPooling as InvariantPooling
+from ._readout import InvariantReadout as InvariantReadout
 from ._steerable import SteerableLayer as SteerableLayer
 from ._steerable import SteerableOperator as SteerableOperator
+from ._window import Disc as Disc

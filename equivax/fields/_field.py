@@ -41,10 +41,10 @@ class SumField(AbstractField):
     second: AbstractField
 
     def __check_init__(self):
-        if self.first.action.group != self.second.action.group:
+        if not eqx.tree_equal(self.first.action, self.second.action):
             raise ValueError(
-                f"Fields under different groups ({self.first.action.group} and {self.second.action.group}) have no common "
-                "symmetry to carry; restrict both actions to a common subgroup first."
+                f"Fields under different actions ({self.first.action} and {self.second.action}) have no common symmetry to "
+                "carry: the sum of two equivariant fields is equivariant when both carry one and the same action."
             )
 
     @property

@@ -15,6 +15,7 @@ from ._intertwiner import Intertwiner
 from ._jets import GaussianJet
 from ._knots import Knots
 from ._steerable import SteerableLayer
+from ._window import Disc
 
 
 class _Term(eqx.Module):
@@ -37,6 +38,7 @@ class DifferentialInvariantField(AbstractField):
 
     - `rep`: the fibre of the features; `hidden`: the fibre between, `rep` if not given.
     - `grid`, `order`, `sigma`: the discretisation (`GaussianJet`); order 0 gives a pure reaction.
+    - `window`: confines the evolution to a disc; `None` for the whole plane.
     - `knots`, `t0`, `t1`: the sampling of the coefficients in time.
     - `dropout`: the probability that a copy of a hidden block is left out. It needs a key, which travels through
       `args`: `field(t, u, key)` is one random equivariant field, continuous in $t$; `field(t, u, None)` the full one.
@@ -55,6 +57,7 @@ class DifferentialInvariantField(AbstractField):
         order: int,
         sigma: float,
         hidden: AbstractRep | None = None,
+        window: Disc | None = None,
         knots: int = 1,
         t0: float = 0.0,
         t1: float = 1.0,
@@ -66,7 +69,7 @@ class DifferentialInvariantField(AbstractField):
 
         def make(key: Key) -> _Term:
             layer_key, reaction_key = jax.random.split(key)
-            layer = SteerableLayer(rep, between, jet, key=layer_key)
+            layer = SteerableLayer(rep, between, jet, window=window, key=layer_key)
             return _Term(layer, Intertwiner(between, rep, use_bias=False, key=reaction_key))
 
         self.terms = Knots(make, knots, t0, t1, key=key)

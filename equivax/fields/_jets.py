@@ -82,7 +82,9 @@ def _factors(order: int) -> list[list[float]]:
     rows = []
     for k in range(order + 1):
         # |d^a exp(-y^2/2)|^2 = Gamma(a + 1/2): the energy of each component on white noise, averaged over the order.
-        energy = [math.comb(k, a) * scipy.special.gamma(a + 0.5) * scipy.special.gamma(k - a + 0.5) for a in range(k + 1)]
+        energy = [
+            math.comb(k, a) * scipy.special.gamma(a + 0.5) * scipy.special.gamma(k - a + 0.5) for a in range(k + 1)
+        ]
         rows.append([math.sqrt(math.comb(k, a) / np.mean(energy)) for a in range(k + 1)])
     return rows
 

@@ -27,9 +27,7 @@ class EquivariantMLP(eqx.Module):
     layers: tuple[Intertwiner, ...]
     nonlinearity: AbstractNonlinearity
 
-    def __init__(
-        self, rep_in: AbstractRep, rep_out: AbstractRep, hidden: AbstractRep, depth: int = 2, *, key: Key
-    ):
+    def __init__(self, rep_in: AbstractRep, rep_out: AbstractRep, hidden: AbstractRep, depth: int = 2, *, key: Key):
         self.nonlinearity = Gated(hidden)
         keys = jax.random.split(key, depth + 1)
         inputs = [rep_in, *[hidden] * depth]

@@ -80,7 +80,9 @@ class NormGate(AbstractNonlinearity):
 
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
         parts = []
-        for v, a, b, (_, block) in zip(split_blocks(x, self.rep), self.slope, self.offset, self.rep.blocks, strict=True):
+        for v, a, b, (_, block) in zip(
+            split_blocks(x, self.rep), self.slope, self.offset, self.rep.blocks, strict=True
+        ):
             if block.is_permutation:
                 parts.append(self.function(v))
             else:
@@ -122,7 +124,7 @@ class Gated(AbstractNonlinearity):
         return join_blocks(parts)
 
 
-def split_blocks(x: Float[Array, "*batch dim"], rep: AbstractRep) -> list[Float[Array, "*batch copies size"]]:
+def split_blocks(x: Float[Array, "*batch dim"], rep: AbstractRep) -> list[Float[Array, "*batch _copies _size"]]:
     """The blocks of a feature vector, each as `(..., copies, block.dim)`."""
     parts, start = [], 0
     for m, block in rep.blocks:
@@ -131,7 +133,7 @@ def split_blocks(x: Float[Array, "*batch dim"], rep: AbstractRep) -> list[Float[
     return parts
 
 
-def join_blocks(parts: list[Float[Array, "*batch copies size"]]) -> Float[Array, "*batch dim"]:
+def join_blocks(parts: list[Float[Array, "*batch _copies _size"]]) -> Float[Array, "*batch dim"]:
     """The inverse of `split_blocks`."""
     flat = [p.reshape(*p.shape[:-2], -1) for p in parts]
     return flat[0] if len(flat) == 1 else jnp.concatenate(flat, axis=-1)

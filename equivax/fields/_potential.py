@@ -45,9 +45,7 @@ class InvariantPotential(eqx.Module):
         count = sum(len(invariants(rep.sym(k))) for k in range(1, degree + 1))
         if count == 0:
             raise ValueError(f"{rep} has no invariant polynomials up to degree {degree}; raise `degree`.")
-        self.mlp = eqx.nn.MLP(
-            count + 1, "scalar", width, depth, activation=jax.nn.softplus, dtype=jnp.float32, key=key
-        )
+        self.mlp = eqx.nn.MLP(count + 1, "scalar", width, depth, activation=jax.nn.softplus, dtype=jnp.float32, key=key)
         self.rep, self.degree = rep, degree
 
     def invariants(self, x: Float[Array, " n"]) -> Float[Array, " m"]:

@@ -11,6 +11,7 @@ from ._blocks import assemble, initial_weights, jet_basis
 from ._intertwiner import Bias
 from ._jets import GaussianJet
 from ._nonlinear import AbstractNonlinearity, default_nonlinearity
+from ._window import Disc
 
 
 class SteerableOperator(eqx.Module):
@@ -48,15 +49,16 @@ class SteerableOperator(eqx.Module):
 
 
 class SteerableLayer(eqx.Module):
-    r"""An equivariant map of signals, $u \mapsto s(P(\partial)\, u + b)$: one operator, one bias, one nonlinearity.
+    r"""An equivariant map of signals, $u \mapsto \chi\, s(P(\partial)\, u + b)$: one operator, one bias, one nonlinearity.
 
     Lifting, down-sampling and read-out at a point are the cases of a trivial `rep_in`, a coarser target grid and a
-    target of one pixel.
+    target of one pixel. With a `window` the result is confined to a disc by the cut-off $\chi$; without, $\chi = 1$.
     """
 
     operator: SteerableOperator
     bias: Bias
     nonlinearity: AbstractNonlinearity
+    window: Disc | None
 
     def __init__(
         self,
@@ -64,12 +66,14 @@ class SteerableLayer(eqx.Module):
         rep_out: AbstractRep,
         jet: GaussianJet,
         nonlinearity: AbstractNonlinearity | None = None,
+        window: Disc | None = None,
         *,
         key: Key,
     ):
         self.nonlinearity = default_nonlinearity(rep_out) if nonlinearity is None else nonlinearity
         self.operator = SteerableOperator(rep_in, self.nonlinearity.rep_in, jet, key=key)
         self.bias = Bias(self.nonlinearity.rep_in)
+        self.window = window
 
     @property
     def action_in(self) -> SignalAction:
@@ -88,4 +92,5 @@ class SteerableLayer(eqx.Module):
 
     def __call__(self, u: Signal) -> Signal:
         v = self.operator(u)
-        return self.nonlinearity(v + jnp.broadcast_to(self.bias().astype(u.dtype), v.shape))
+        v = self.nonlinearity(v + jnp.broadcast_to(self.bias().astype(u.dtype), v.shape))
+        return v if self.window is None else v * jnp.asarray(self.window(self.target), u.dtype)

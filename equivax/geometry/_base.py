@@ -56,7 +56,7 @@ class AbstractManifold(eqx.Module):
     def inner(self, x: Point, v: Tangent, w: Tangent) -> Float[Array, ""]:
         """<v, w>_x, the inner product of R^N."""
         del x
-        return sum(jnp.sum(a * b) for a, b in zip(jax.tree.leaves(v), jax.tree.leaves(w), strict=True))
+        return jnp.vdot(_flat(v), _flat(w))
 
     def norm(self, x: Point, v: Tangent) -> Float[Array, ""]:
         """|v|_x = sqrt(<v, v>_x), with derivatives 0 at v = 0."""
@@ -76,7 +76,7 @@ class AbstractManifold(eqx.Module):
         order to which the result follows x and y: first, second and third derivatives are exact, in either mode.
         """
         _, unravel = ravel_pytree(x)
-        basis = jax.lax.stop_gradient(jax.vmap(_flat)(self.frame(x)))
+        basis = jax.vmap(_flat)(self.frame(jax.lax.stop_gradient(x)))
 
         def tangent(c, x):
             return self.to_tangent(x, unravel(c @ basis))
@@ -84,12 +84,12 @@ class AbstractManifold(eqx.Module):
         def miss(c, x, y):
             return _flat(self.exp(x, tangent(c, x))) - _flat(y)
 
-        def newton(c, x, y):
-            return c - _least_squares(jax.jacfwd(miss)(c, x, y), miss(c, x, y))
+        def newton(c, _):
+            r, J = _linearised(lambda c: miss(c, x, y), c)
+            return c - _least_squares(J, r), None
 
         c = _levenberg_marquardt(miss, jax.lax.stop_gradient(x), jax.lax.stop_gradient(y), basis)
-        for _ in range(2):
-            c = newton(c, x, y)
+        c, _ = jax.lax.scan(newton, c, length=2)
         return tangent(c, x)
 
     def retract(self, x: Point, v: Tangent) -> Point:
@@ -107,7 +107,8 @@ class AbstractManifold(eqx.Module):
         half = jnp.asarray(0.5, dtype=_dtype(v))
         m, velocity = jax.jvp(lambda s: self.exp(x, jax.tree.map(lambda a: s * a, v)), (half,), (half,))
         _, unravel = ravel_pytree(m)
-        basis = jax.vmap(_flat)(self.frame(m))
+        # Any basis will do, for the sum over it is taken twice; so it need not be differentiated.
+        basis = jax.vmap(_flat)(self.frame(jax.lax.stop_gradient(m)))
 
         def spread(sign):
             # How the end of half the geodesic moves as its direction at m varies: a Jacobi field per basis vector.
@@ -217,8 +218,14 @@ def _close(x: PyTree, y: PyTree) -> Bool[Array, ""]:
 
 
 def _least_squares(A: Float[Array, "N k"], b: Float[Array, " N"]) -> Float[Array, " k"]:
-    Q, R = jnp.linalg.qr(A)
-    return jax.scipy.linalg.solve_triangular(R, Q.T @ b)
+    # Normal equations: A is as well conditioned as the points are far from conjugate, and compiles in a third of QR's time.
+    return jnp.linalg.solve(A.T @ A, A.T @ b)
+
+
+def _linearised(f: Callable[..., Float[Array, " N"]], c: Float[Array, " k"]) -> tuple[Array, Array]:
+    # f(c) and its Jacobian (N, k), tracing f once.
+    r, push = jax.linearize(f, c)
+    return r, jax.vmap(push, out_axes=-1)(jnp.eye(c.size, dtype=c.dtype))
 
 
 def _levenberg_marquardt(
@@ -229,7 +236,7 @@ def _levenberg_marquardt(
 
     def body(carry):
         c, damping, k, _ = carry
-        r, J = miss(c, x, y), jax.jacfwd(miss)(c, x, y)
+        r, J = _linearised(lambda c: miss(c, x, y), c)
         step = jnp.linalg.solve(J.T @ J + damping * jnp.eye(c.size, dtype=c.dtype), -J.T @ r)
         better = jnp.sum(miss(c + step, x, y) ** 2) < jnp.sum(r**2)
         done = jnp.linalg.norm(step) <= 4 * eps * (1 + jnp.linalg.norm(c))

@@ -28,6 +28,8 @@ from ._rep import AbstractRep as AbstractRep
 from ._rep import DirectSum as DirectSum
 from ._rep import Hom as Hom
 from ._rep import power_isometry as power_isometry
+from ._signals import SignalAction as SignalAction
+from ._signals import interpolate as interpolate
 from ._standard import defining as defining
 from ._standard import determinant as determinant
 from ._standard import irrep as irrep
@@ -35,5 +37,3 @@ from ._standard import irreps as irreps
 from ._standard import pulled_back as pulled_back
 from ._standard import regular as regular
 from ._standard import trivial as trivial
-from ._signals import SignalAction as SignalAction
-from ._signals import interpolate as interpolate

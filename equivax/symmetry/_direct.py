@@ -36,12 +36,14 @@ class DirectProduct(AbstractGroup):
         first_key, second_key = jax.random.split(key)
         return jax.scipy.linalg.block_diag(self.first.sample(key=first_key), self.second.sample(key=second_key))
 
-    def factor(self, g: Element, i: int) -> Element:
+    def factor(self, g: Element, i: int) -> Float[Array | np.ndarray, "e e"]:
         """The `i`-th component of an element (or of an element of the Lie algebra), `i` in {0, 1}."""
         d = self.first.d
         return g[:d, :d] if i == 0 else g[d:, d:]
 
-    def _embed(self, first: Matrices, second: Matrices, fill: float) -> Matrices:
+    def _embed(
+        self, first: Float[np.ndarray, "_k p p"], second: Float[np.ndarray, "_m q q"], fill: float
+    ) -> Float[np.ndarray, "_n d d"]:
         """Generators of the factors as generators of the product; the other block is `fill` times the identity."""
         p, q = self.first.d, self.second.d
         blocks = [scipy.linalg.block_diag(A, fill * np.eye(q)) for A in first]

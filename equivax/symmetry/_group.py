@@ -131,16 +131,21 @@ def sample_element(elements: Matrices, *, key: Key) -> Float[Array, "d d"]:
 
 
 def random_walk(group: AbstractGroup, *, key: Key, length: int = 8) -> Float[Array, "d d"]:
-    """An element that reaches every component: a product of exponentials and discrete generators. Not Haar measure."""
+    """A product of exponentials and discrete generators, which reaches every component. Not Haar measure."""
+    # On a compact group long steps mix well. On others they run away, into elements too ill-conditioned to be of use.
+    stride = 1.0 if group.is_orthogonal else length**-0.5
     algebra, discrete = jnp.asarray(group.lie_algebra), jnp.asarray(group.discrete_generators)
     g = jnp.asarray(group.identity)
     for step_key in jax.random.split(key, length):
         normal_key, which_key = jax.random.split(step_key)
         if len(algebra):
-            g = jax.scipy.linalg.expm(jnp.tensordot(jax.random.normal(normal_key, (len(algebra),)), algebra, 1)) @ g
+            g = (
+                jax.scipy.linalg.expm(
+                    jnp.tensordot(stride * jax.random.normal(normal_key, (len(algebra),)), algebra, 1)
+                )
+                @ g
+            )
         if len(discrete):
             choices = jnp.concatenate([jnp.eye(group.d)[None], discrete])
             g = choices[jax.random.randint(which_key, (), 0, len(choices))] @ g
     return g
-
-

@@ -39,21 +39,25 @@ def null_space(constraints: Float[np.ndarray, "m n"]) -> NullSpace:
     respect to the basis, so we make it canonical: Gram-Schmidt on the columns of the projector $P = V V^\top$, each
     time taking the first column among the longest. For permutation representations this finds the orbit indicators.
 
-    **Raises:** `RankError` when non-zero and zero singular values are less than a factor 1e4 apart.
+    **Raises:** `RankError` when non-zero and zero singular values are less than a factor 1e4 apart, or when the smallest
+    that counts as non-zero is below 1e-5 of the largest, as it is for generators that were rounded to float32.
     """
     m, n = constraints.shape
     if m == 0:
         return NullSpace(np.eye(n), np.zeros(0), np.inf, 0.0)
-    _, s, vt = scipy.linalg.svd(constraints, full_matrices=True)
+    # The triangle of C has its singular values and its null space, without the (m, m) factor of a tall decomposition.
+    triangle = np.linalg.qr(constraints, mode="r") if m > n else constraints
+    _, s, vt = scipy.linalg.svd(triangle, full_matrices=True)
     scale = max(1.0, float(s.max(initial=0.0)))
     rank = int(np.sum(s > NEGLIGIBLE * scale))
     zero = float(s[rank:].max(initial=0.0))
     gap = float(s[rank - 1] / max(zero, np.finfo(np.float64).eps * scale)) if rank else np.inf
-    if gap < DECISIVE:
+    # A value just above the cut is no better than one just below it: 1e-8 is what rounding to float32 makes of zero.
+    if gap < DECISIVE or (rank and s[rank - 1] < DECISIVE * NEGLIGIBLE * scale):
         raise RankError(
             f"The singular values do not decide the rank: {s[rank - 1]:.2e} counts as non-zero and {zero:.2e} as zero, "
-            f"a factor {gap:.0f} apart (at least {DECISIVE:.0e} is needed). The generators carry too few correct digits: "
-            "give them in float64, exact to rounding."
+            f"of a largest of {s[0]:.2e}. A clear answer has none between {NEGLIGIBLE:.0e} and {DECISIVE * NEGLIGIBLE:.0e} "
+            "of it. The generators carry too few correct digits: give them in float64, exact to rounding."
         )
     vectors = _canonical(vt[rank:])
     return NullSpace(vectors, s, gap, float(np.abs(constraints @ vectors.T).max(initial=0.0)))

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-
 from .._types import AlgebraElement, Element
 from ._classical import SO, O
 from ._direct import DirectProduct
@@ -138,7 +137,9 @@ class PlanarIrrep(AbstractRep):
 
     def __post_init__(self):
         if not isinstance(self.group, Cyclic | Dihedral) and self.group not in (SO(2), O(2)):
-            raise GroupError(f"irrep(G, k) knows the irreps of SO(2), O(2), Cyclic(n), Dihedral(n), not of {self.group}.")
+            raise GroupError(
+                f"irrep(G, k) knows the irreps of SO(2), O(2), Cyclic(n), Dihedral(n), not of {self.group}."
+            )
         top = self.group.n // 2 if isinstance(self.group, Cyclic | Dihedral) else None
         if self.frequency < 0 or (top is not None and self.frequency > top):
             raise GroupError(
@@ -146,7 +147,9 @@ class PlanarIrrep(AbstractRep):
                 f"received {self.frequency}."
             )
         if self.odd and (self.dim == 2 or not isinstance(self.group, Dihedral | O)):
-            raise GroupError("`odd` tells apart one-dimensional irreps of groups with reflections; leave it False here.")
+            raise GroupError(
+                "`odd` tells apart one-dimensional irreps of groups with reflections; leave it False here."
+            )
 
     @property
     def group(self) -> AbstractGroup:
@@ -160,7 +163,9 @@ class PlanarIrrep(AbstractRep):
     def rho(self, g: Element) -> RepMatrix:
         library = xp(g)
         cosine, sine = library.ones((), dtype=g.dtype), library.zeros((), dtype=g.dtype)
-        for _ in range(self.frequency):  # (c + i s)^k, polynomial in the entries of g: smooth, and exact at quarter turns
+        for _ in range(
+            self.frequency
+        ):  # (c + i s)^k, polynomial in the entries of g: smooth, and exact at quarter turns
             cosine, sine = cosine * g[0, 0] - sine * g[1, 0], cosine * g[1, 0] + sine * g[0, 0]
         det = g[0, 0] * g[1, 1] - g[0, 1] * g[1, 0]
         if self.dim == 1:

@@ -1,1 +1,79 @@
-"""x"""
+"""What people do: train, predict, check, report. The command line and the pieces that it is made of.
+
+Only `main` and the errors are imported at once. All else comes in with its first use, and with it JAX and matplotlib:
+`equivax --help` shall not wait for them.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ._cli import main as main
+from ._errors import Interrupted as Interrupted
+from ._errors import TaskError as TaskError
+
+if TYPE_CHECKING:
+    from ._audit import audit as audit
+    from ._baseline import PlainCNN as PlainCNN
+    from ._baseline import build_baseline as build_baseline
+    from ._baseline import turned as turned
+    from ._check import CheckConfig as CheckConfig
+    from ._check import check as check
+    from ._checkpoint import Checkpoints as Checkpoints
+    from ._classification import Logits as Logits
+    from ._classification import accuracy as accuracy
+    from ._classification import cross_entropy as cross_entropy
+    from ._classifier import ModelConfig as ModelConfig
+    from ._classifier import build_classifier as build_classifier
+    from ._config import PRESETS as PRESETS
+    from ._config import RotatedMnistConfig as RotatedMnistConfig
+    from ._fit import Fitted as Fitted
+    from ._fit import fit as fit
+    from ._predict import PredictConfig as PredictConfig
+    from ._predict import predict as predict
+    from ._rebuild import ReportConfig as ReportConfig
+    from ._rebuild import report as report
+    from ._rotated_mnist import train_rotated_mnist as train_rotated_mnist
+    from ._run import Run as Run
+    from ._run import open_run as open_run
+    from ._train_config import TrainConfig as TrainConfig
+    from ._trained import load_model as load_model
+    from ._weights import count_parameters as count_parameters
+
+_HOME = {
+    "audit": "_audit",
+    "PlainCNN": "_baseline",
+    "build_baseline": "_baseline",
+    "turned": "_baseline",
+    "CheckConfig": "_check",
+    "check": "_check",
+    "Checkpoints": "_checkpoint",
+    "Logits": "_classification",
+    "accuracy": "_classification",
+    "cross_entropy": "_classification",
+    "ModelConfig": "_classifier",
+    "build_classifier": "_classifier",
+    "PRESETS": "_config",
+    "RotatedMnistConfig": "_config",
+    "Fitted": "_fit",
+    "fit": "_fit",
+    "PredictConfig": "_predict",
+    "predict": "_predict",
+    "ReportConfig": "_rebuild",
+    "report": "_rebuild",
+    "train_rotated_mnist": "_rotated_mnist",
+    "Run": "_run",
+    "open_run": "_run",
+    "TrainConfig": "_train_config",
+    "load_model": "_trained",
+    "count_parameters": "_weights",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

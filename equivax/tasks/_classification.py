@@ -17,12 +17,14 @@ from ._weights import split
 def cross_entropy(label_smoothing: float = 0.0) -> Loss:
     """The loss -sum_c q_c log softmax(model(u))_c, averaged over a batch (images, labels).
 
-    q is (1 - `label_smoothing`) on the label, and the rest spread evenly over all classes.
+    q is (1 - `label_smoothing`) on the label, and the rest spread evenly over all classes. The model is called with a
+    key for each image, as a model is in training (dropout).
     """
 
     def loss(model: Any, batch: tuple[Array, Array], key: PRNGKeyArray) -> Array:
         images, labels = batch
-        logs = jax.nn.log_softmax(jax.vmap(model)(images))
+        keys = jax.random.split(key, images.shape[0])
+        logs = jax.nn.log_softmax(jax.vmap(lambda image, one: model(image, key=one))(images, keys))
         right = jnp.take_along_axis(logs, labels.astype(jnp.int32)[:, None], axis=1)[:, 0]
         return -jnp.mean((1 - label_smoothing) * right + label_smoothing * jnp.mean(logs, axis=1))
 

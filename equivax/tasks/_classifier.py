@@ -1,51 +1,223 @@
-"""Stand-in for the equivariant classifier: a small perceptron with the same interface."""
+"""Images to classes: an equivariant partial neural differential equation, read out invariantly."""
 
+import re
 from dataclasses import dataclass
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from ..dynamics import Cascade, Flow, InvariantController, Steps
+from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantReadout, SteerableLayer
+from ..geometry import PixelGrid
+from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
+from ._errors import TaskError
+
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The model."""
+    """The model: u_t = F(differential invariants of u), lifted from the image, coarsened on the way."""
 
-    group: str = "C4"
-    """The group that acts on the images."""
-    hidden: int = 32
-    """Width of the hidden layer."""
+    group: str = "C8"
+    """The group acting on the plane: C<n>, D<n> (regular features), SO2 or O2 (irreducible features)."""
+    fine: int = 14
+    """Pixels across the first grid that the signal evolves on."""
+    coarse: int = 7
+    """Pixels across the second grid."""
+    fine_width: int = 8
+    """Copies of the feature (regular, or one of each weight) on the first grid."""
+    coarse_width: int = 12
+    """Copies of the feature on the second grid."""
+    lift_order: int = 4
+    """The highest derivative taken of the image."""
+    fine_order: int = 0
+    """The highest derivative in the evolution on the first grid; 0 is a pure reaction, and the cheapest."""
+    coarse_order: int = 2
+    """The highest derivative in the evolution on the second grid."""
+    fine_steps: int = 1
+    """Solver steps (and knots of the coefficients in time) on the first grid, t from 0 to 1/2."""
+    coarse_steps: int = 3
+    """Solver steps (and knots) on the second grid, t from 1/2 to 1."""
+    solver: str = "Euler"
+    """The solver: the name of any explicit Diffrax solver (Euler, Heun, Tsit5, ...)."""
+    rtol: float | None = None
+    """Relative tolerance of adaptive steps with an invariant error norm; fixed steps where it is not given."""
+    width_of_stencil: float = 1.3
+    """The width of the Gaussian under every derivative, in pixels of the grid that is differentiated."""
+    read_width: int = 16
+    """Copies of the feature at the centre, where the invariants are read out."""
+    read_order: int = 3
+    """The highest derivative of the jet at the centre."""
+    head: int = 64
+    """Hidden units of the perceptron on the invariants."""
+    field_dropout: float = 0.1
+    """The probability that a feature of the field is left out in training."""
+    head_dropout: float = 0.3
+    """The probability that an invariant is left out in training."""
+    classes: int = 10
+    """The number of classes."""
 
 
-class _StandIn(eqx.Module):
-    first: eqx.nn.Linear
-    second: eqx.nn.Linear
+class ImageClassifier(eqx.Module):
+    r"""An invariant classifier, $u \mapsto \mathrm{MLP}(\text{invariants}(\Phi(u)))$ with $\Phi$ a `Cascade`.
 
-    def __call__(self, image: Float[Array, "height width"]) -> Float[Array, " classes"]:
-        turned = jnp.stack([jnp.rot90(image, k) for k in range(4)])
-        hidden = jax.vmap(lambda u: jax.nn.gelu(self.first(u.reshape(-1))))(turned)
-        return self.second(jnp.mean(hidden, axis=0))
+    `model(image)` takes one image `(28, 28)` of grey values in [0, 1] and returns the logits `(classes,)`; with a `key`
+    it drops features out, as in training. Other square sizes are read as finer or coarser samples of the same square.
+    """
 
-    def evolution(self, image: Float[Array, "height width"], n: int) -> tuple[Float[Array, " n"], list[Array]]:
-        """Frames of a blur, in place of an evolution."""
-        frames = [image]
-        for _ in range(n - 1):
-            u = frames[-1]
-            mean = sum(jnp.roll(u, shift, axis) for axis in (0, 1) for shift in (1, -1))
-            frames.append((u + mean) / 5)
-        return jnp.linspace(0, 1, n, dtype=image.dtype), frames
+    cascade: Cascade
+    readout: InvariantReadout
+    head: eqx.nn.MLP
+    head_dropout: float = eqx.field(static=True)
 
     @property
-    def count(self) -> dict[str, int]:
-        """Steps and evaluations of the field in one pass."""
-        return {"steps": 1, "function_evaluations": 1}
+    def grid(self) -> PixelGrid:
+        """The grid of the images."""
+        return self.cascade.action_in.grid
+
+    @property
+    def group(self) -> AbstractGroup:
+        """The group under which the logits are invariant."""
+        return self.cascade.action_in.group
+
+    def __call__(
+        self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, " classes"]:
+        field_key, head_key = (None, None) if key is None else jax.random.split(key)
+        z = self.invariants(image, key=field_key)
+        if head_key is not None and self.head_dropout > 0:
+            keep = jax.random.bernoulli(head_key, 1 - self.head_dropout, z.shape)
+            z = z * keep.astype(z.dtype) / (1 - self.head_dropout)
+        return self.head(z)
+
+    def invariants(self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None) -> Float[Array, " m"]:
+        """The invariants that the classes are decided on."""
+        return self.readout(self.cascade(self.grid.flatten(image), key))
+
+    def evolution(self, image: Float[Array, "height width"], n: int) -> list[tuple[float, Float[Array, "h w"]]]:
+        """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image."""
+        moments = self.cascade.path(self.grid.flatten(image), n)
+        return [
+            (float(t), grid.unflatten(jnp.sqrt(jnp.mean(u**2, axis=-1, keepdims=True)))[..., 0])
+            for t, grid, u in moments
+        ]
+
+    def count(self, image: Float[Array, "height width"]) -> dict[str, int]:
+        """Steps of the solver and evaluations of the field for one image: exact for adaptive steps, which depend on it."""
+        u, steps, evaluations = self.grid.flatten(image), 0, 0
+        for stage in self.cascade.stages:
+            if isinstance(stage, Flow):
+                n = (
+                    stage.controller.n
+                    if isinstance(stage.controller, Steps)
+                    else int(stage.solve(u).stats["num_steps"])
+                )
+                steps += n
+                evaluations += n * (1 if isinstance(stage.solver, diffrax.Euler) else stage.solver.tableau.num_stages)
+            u = stage(u)
+        return {"steps": steps, "function_evaluations": evaluations}
 
 
-def build_classifier(config: ModelConfig, *, key: PRNGKeyArray) -> _StandIn:
-    """The model of `config` with random weights drawn from `key`, in float32."""
-    one, two = jax.random.split(key)
-    return _StandIn(
-        eqx.nn.Linear(784, config.hidden, dtype=jnp.float32, key=one),
-        eqx.nn.Linear(config.hidden, 10, dtype=jnp.float32, key=two),
+def group_named(name: str) -> AbstractGroup:
+    """The planar group that a name such as `C8`, `D4`, `SO2` or `O2` means.
+
+    **Raises:** `TaskError` for any other name.
+    """
+    if name in ("SO2", "O2"):
+        return SO(2) if name == "SO2" else O(2)
+    if match := re.fullmatch(r"([CD])([1-9]\d?)", name):
+        return (Cyclic if match[1] == "C" else Dihedral)(int(match[2]))
+    raise TaskError(f"the group {name!r} is not known here. Use C<n> or D<n> with n from 1 to 99, SO2 or O2.")
+
+
+def features(group: AbstractGroup, width: int) -> AbstractRep:
+    """`width` copies of the regular representation of a finite group, or of weights 0 to 3 of SO(2) and O(2)."""
+    if group.is_finite:
+        return width * regular(group)
+    return width * trivial(group) + width * irrep(group, 1) + width * irrep(group, 2) + width * irrep(group, 3)
+
+
+def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, key: PRNGKeyArray) -> ImageClassifier:
+    """The model of a configuration, with random weights in float32, for images of `size` x `size` pixels.
+
+    `refine` samples the same continuous model more finely: every grid has `refine` times as many pixels across over the
+    same square, while stencils keep their width. The weights mean the same at any refinement.
+    """
+    group = group_named(config.group)
+    image, fine, coarse = (PixelGrid(n, n, size / n) for n in (size, config.fine, config.coarse))
+    finer = {
+        grid: PixelGrid(grid.height * refine, grid.width * refine, grid.spacing / refine)
+        for grid in (image, fine, coarse)
+    }
+    disc = Disc(0.75 * size / 2, size / 2)
+    fine_rep, coarse_rep = features(group, config.fine_width), features(group, config.coarse_width)
+    wide = config.width_of_stencil
+    keys = jax.random.split(key, 6)
+
+    def flow(
+        rep: AbstractRep, grid: PixelGrid, order: int, steps: int, t0: float, t1: float, key: PRNGKeyArray
+    ) -> Flow:
+        field = DifferentialInvariantField(
+            rep,
+            finer[grid],
+            order=order,
+            sigma=wide * grid.spacing,
+            window=disc,
+            knots=steps,
+            t0=t0,
+            t1=t1,
+            dropout=config.field_dropout,
+            key=key,
+        )
+        return Flow(field, field.action.space, _solver(config.solver), _controller(config, steps), t0=t0, t1=t1)
+
+    lift_jet = GaussianJet(finer[image], finer[fine], config.lift_order, 0.75 * fine.spacing)
+    lift = SteerableLayer(trivial(group), fine_rep, lift_jet, window=disc, key=keys[0])
+    down_jet = GaussianJet(finer[fine], finer[coarse], 2, wide * fine.spacing)
+    down = SteerableLayer(fine_rep, coarse_rep, down_jet, window=disc, key=keys[1])
+    stages = (
+        lift,
+        flow(fine_rep, fine, config.fine_order, config.fine_steps, 0.0, 0.5, keys[2]),
+        down,
+        flow(coarse_rep, coarse, config.coarse_order, config.coarse_steps, 0.5, 1.0, keys[3]),
     )
+    readout = InvariantReadout(
+        coarse_rep,
+        features(group, config.read_width),
+        finer[coarse],
+        order=config.read_order,
+        sigma=size / 3.5,
+        key=keys[4],
+    )
+    head = eqx.nn.MLP(
+        readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
+    )
+    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout)
+
+
+def _solver(name: str) -> diffrax.AbstractSolver:
+    explicit = {
+        c.__name__: c
+        for c in (
+            diffrax.Euler,
+            diffrax.Heun,
+            diffrax.Midpoint,
+            diffrax.Ralston,
+            diffrax.Bosh3,
+            diffrax.Tsit5,
+            diffrax.Dopri5,
+        )
+    }
+    if name not in explicit:
+        raise TaskError(f"the solver {name!r} is not known here. Use one of {', '.join(explicit)}.")
+    return explicit[name]()
+
+
+def _controller(config: ModelConfig, steps: int) -> Steps | InvariantController:
+    if config.rtol is None:
+        return Steps(steps)
+    if config.solver == "Euler":
+        raise TaskError("adaptive steps (--model.rtol) need a solver with an error estimate, such as Bosh3 or Tsit5.")
+    return InvariantController(diffrax.PIDController(rtol=config.rtol, atol=1e-2 * config.rtol))

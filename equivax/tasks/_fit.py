@@ -85,7 +85,7 @@ def fit(
     # Copies: the step gives its buffers away, and neither the caller's model nor the average may lose theirs.
     state = State(_copy(weights), _copy(weights), optimiser.init(weights), jnp.zeros((), jnp.int32))
     history: list[Line] = []
-    losses: list[float] = []
+    losses: list[Any] = []  # of the steps of this epoch, so far
     before = 0.0
     if checkpoints is not None and (found := checkpoints.restore(state)) is not None:
         state, meta = found
@@ -95,7 +95,8 @@ def fit(
 
     def save() -> None:
         if checkpoints is not None:
-            meta = {"history": history, "losses": losses, "seconds": before + time.monotonic() - begun}
+            numbers = [float(value) for value in losses]
+            meta = {"history": history, "losses": numbers, "seconds": before + time.monotonic() - begun}
             checkpoints.save(int(state.step), state, meta)
 
     done = int(state.step)
@@ -103,26 +104,24 @@ def fit(
         with Bar(console, title, total) as bar:
             for epoch in range(done // per_epoch, config.epochs):
                 order = np.random.default_rng([config.seed, epoch]).permutation(rows).astype(np.int32)
-                # One step is under way while the one before it is looked at: the processor never waits for Python.
-                pending = None
                 for i in range(done % per_epoch, per_epoch):
                     batch = order[i * config.batch_size : (i + 1) * config.batch_size]
                     state, value = advance(state, data, batch, key)
+                    losses.append(value)
                     done += 1
-                    if pending is not None:
-                        losses.append(_number(pending, done - 1, checkpoints))
-                        bar.to(done, _note(epoch, config, losses, history))
-                    pending = value
-                if pending is not None:
-                    losses.append(_number(pending, done, checkpoints))
+                    # Only the step before is waited for: the processor has work while Python prepares the next.
+                    if len(losses) > 1:
+                        last = _number(losses[-2], done - 1, checkpoints)
+                        bar.to(done, _note(epoch, config, last, history))
+                numbers = [_number(value, done, checkpoints) for value in losses]
                 _check(state.weights, done, checkpoints)
-                line: Line = {"epoch": epoch + 1, "loss": math.fsum(losses) / len(losses)}
+                line: Line = {"epoch": epoch + 1, "loss": math.fsum(numbers) / len(numbers)}
                 if validate is not None:
                     line |= validate(eqx.combine(state.average, constants))
                 line["seconds"] = before + time.monotonic() - begun
                 history.append(line)
                 losses = []
-                bar.to(done, _note(epoch, config, losses, history))
+                bar.to(done, _note(epoch, config, numbers[-1], history))
                 _tell(line, config, console, on_epoch)
                 if time.monotonic() - saved >= save_every and epoch + 1 < config.epochs:
                     save()
@@ -139,13 +138,10 @@ def fit(
     )
 
 
-def restore_average(model: Any, config: TrainConfig, rows: int, checkpoints: Checkpoints) -> Any | None:
-    """`model` with the averaged weights of the newest checkpoint, or None when there is none.
-
-    **Arguments:** `config`, `rows`: as they were when `fit` wrote it, for the shape of what the optimiser remembers.
-    """
+def restore_average(model: Any, config: TrainConfig, checkpoints: Checkpoints) -> Any | None:
+    """`model` with the averaged weights of the newest checkpoint that `fit` wrote with `config`, or None without one."""
     weights, constants = split(model)
-    optimiser = _optimiser(config, _steps_per_epoch(rows, config) * config.epochs)
+    optimiser = _optimiser(config, 1)  # what it remembers does not depend on the number of steps
     found = checkpoints.restore(State(weights, weights, optimiser.init(weights), jnp.zeros((), jnp.int32)))
     return None if found is None else eqx.combine(found[0].average, constants)
 
@@ -221,7 +217,7 @@ def _copy(tree: PyTree) -> PyTree:
     return jax.tree.map(jnp.copy, tree)
 
 
-def _number(value: Array, step: int, checkpoints: Checkpoints | None) -> float:
+def _number(value: Any, step: int, checkpoints: Checkpoints | None) -> float:
     number = float(value)
     if not math.isfinite(number):
         raise _diverged(f"the loss is {number} at step {step}", checkpoints)
@@ -242,7 +238,7 @@ def _diverged(what: str, checkpoints: Checkpoints | None) -> TaskError:
 
 def _interrupted(
     state: State,
-    losses: list[float],
+    losses: list[Any],
     history: list[Line],
     per_epoch: int,
     save: Callable[[], None],
@@ -260,10 +256,8 @@ def _interrupted(
     return Interrupted(f"training: interrupted; the checkpoint of step {steps[-1]} is in {checkpoints.folder}.")
 
 
-def _note(epoch: int, config: TrainConfig, losses: list[float], history: list[Line]) -> str:
-    parts = [f"epoch {epoch + 1}/{config.epochs}"]
-    if losses:
-        parts.append(f"loss {losses[-1]:.3f}")
+def _note(epoch: int, config: TrainConfig, loss: float, history: list[Line]) -> str:
+    parts = [f"epoch {epoch + 1}/{config.epochs}", f"loss {loss:.3f}"]
     if history:
         parts += [f"{name} {value:.2%}" for name, value in history[-1].items() if name not in ("epoch", "loss", "seconds")]
     return "  ".join(parts)

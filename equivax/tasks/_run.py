@@ -63,6 +63,13 @@ class Run:
             raise TaskError(f"{file}: damaged (a {type(content).__name__} instead of an object).")
         return content
 
+    def discard_if_empty(self) -> bool:
+        """Remove the folder if there is nothing in it to go on from: no checkpoint yet. Returns whether it was removed."""
+        if any(path.name.isdigit() for path in self.checkpoints.glob("*/*")) or self.finished:
+            return False
+        shutil.rmtree(self.path, ignore_errors=True)
+        return True
+
     def task(self) -> str:
         """The name of the task that the run is of."""
         try:
@@ -81,11 +88,7 @@ def create_run(path: Path | None, task: str, config: dict[str, Any], **more: Any
     """
     if path is None:
         path = _fresh(Path("runs"), f"{task}-{time.strftime('%Y%m%d-%H%M%S')}")
-    if path.exists() and not path.is_dir():
-        raise TaskError(f"--out {path}: a file; give a folder that is new or empty.")
-    if path.is_dir() and any(path.iterdir()):
-        what = "already holds a run; go on with it by --resume" if (path / "config.json").is_file() else "is not empty"
-        raise TaskError(f"--out {path}: {what}, or give another folder.")
+    check_free(path)
     made = not path.exists()
     path.mkdir(parents=True, exist_ok=True)
     run = Run(path)
@@ -96,6 +99,16 @@ def create_run(path: Path | None, task: str, config: dict[str, Any], **more: Any
             shutil.rmtree(path, ignore_errors=True)
         raise
     return run
+
+
+def check_free(path: Path) -> None:
+    """Make sure that a new run can have the folder `path`; `TaskError` when it is a file or already holds something."""
+    if path.exists() and not path.is_dir():
+        raise TaskError(f"--out {path}: a file; give a folder that is new or empty.")
+    if path.is_dir() and any(path.iterdir()):
+        held = (path / "config.json").is_file()
+        what = "already holds a run; go on with it by --resume, or give" if held else "is not empty; give"
+        raise TaskError(f"--out {path}: {what} another folder.")
 
 
 def open_run(path: Path | str) -> Run:

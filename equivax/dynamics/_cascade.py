@@ -1,0 +1,63 @@
+"""The evolution of a signal through scales: flows on grids, with steerable changes of grid between them."""
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from .._types import RealScalar, Signal
+from ..fields import SteerableLayer
+from ..geometry import PixelGrid
+from ..symmetry import SignalAction
+from ._flow import Flow
+
+
+class Cascade(eqx.Module):
+    r"""A partial neural differential equation on a sequence of grids.
+
+    $$ u \xrightarrow{\text{layer}} u_0 \xrightarrow{\text{flow}} u(t_1) \xrightarrow{\text{layer}}
+       \cdots \xrightarrow{\text{flow}} u(1) $$
+
+    `stages` alternate as one likes between `Flow`s of fields of signals, which take time, and `SteerableLayer`s, which
+    lift the fibre or coarsen the grid and take none. Equivariant because every stage is. What comes out is a signal again:
+    read it out invariantly to classify, pointwise to segment, or as it is to learn an evolution equation.
+    """
+
+    stages: tuple[Flow | SteerableLayer, ...]
+
+    @property
+    def action_in(self) -> SignalAction:
+        """The action on the signals that go in."""
+        return _ends(self.stages[0])[0]
+
+    @property
+    def action_out(self) -> SignalAction:
+        """The action on the signals that come out."""
+        return _ends(self.stages[-1])[1]
+
+    def __call__(self, u: Signal, args: Any = None) -> Signal:
+        """The signal at the end; `args` goes to the fields."""
+        for stage in self.stages:
+            u = stage(u, args) if isinstance(stage, Flow) else stage(u)
+        return u
+
+    def path(self, u: Signal, frames: int = 3) -> list[tuple[RealScalar, PixelGrid, Signal]]:
+        """Moments of the evolution, `(t, grid, signal)`: the input, and `frames` equally spaced ones of each flow."""
+        t: RealScalar = 0.0
+        moments: list[tuple[RealScalar, PixelGrid, Signal]] = [(t, self.action_in.grid, u)]
+        for stage in self.stages:
+            if isinstance(stage, Flow):
+                ts = jnp.linspace(stage.t0, stage.t1, frames, dtype=u.dtype)
+                states = stage.path(u, ts)
+                moments += [(float(s), _ends(stage)[1].grid, v) for s, v in zip(ts, states, strict=True)]
+                t, u = stage.t1, states[-1]
+            else:
+                u = stage(u)
+                moments.append((t, stage.target, u))
+        return moments
+
+
+def _ends(stage: Flow | SteerableLayer) -> tuple[SignalAction, SignalAction]:
+    if isinstance(stage, Flow):
+        return stage.field.action, stage.field.action  # type: ignore[attr-defined]
+    return stage.action_in, stage.action_out

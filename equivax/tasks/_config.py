@@ -1,0 +1,181 @@
+"""The configuration of a run of rotated MNIST: every option of the command line is a field here."""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from ._classifier import ModelConfig
+from ._errors import TaskError
+from ._run import latest_unfinished, open_run
+from ._train_config import TrainConfig
+
+Preset = Literal["tiny", "default", "best"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class RotatedMnistConfig:
+    """Train an equivariant partial neural differential equation on digits turned by any angle, and audit it."""
+
+    preset: Preset = "default"
+    """Where the other options start from: tiny (under 40 s), default (under 5 minutes), best (as good as it gets)."""
+    out: Path | None = None
+    """The folder of the run, new or empty; by default runs/rotated-mnist-<time>."""
+    data_dir: Path | None = None
+    """The folder that holds the four files of MNIST; by default they are looked for, then downloaded."""
+    offline: bool = False
+    """Do not try to download anything."""
+    resume: bool = False
+    """Go on with the interrupted run in --out, or with the newest one in runs/."""
+    config: Path | None = None
+    """Repeat the run with this config.json (or in this folder); other options change it."""
+    baseline: bool = False
+    """Also train a plain CNN with as many weights on the same images, with and without turning them at random."""
+    train_images: int = 10_000
+    """How many of the 10,000 images to train on."""
+    validation_images: int = 2_000
+    """How many of the 2,000 images to validate on after each epoch."""
+    test_images: int = 50_000
+    """How many of the 50,000 images to test on at the end."""
+    data_seed: int = 0
+    """Of the split of MNIST and the angles; other than 0, results do not compare with those of others."""
+    model: Annotated[ModelConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=ModelConfig)
+    """The model."""
+    train: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=TrainConfig)
+    """Training."""
+
+
+# These say where a run happens and how it is called, not what it is: repeating or resuming a run leaves them free.
+_CIRCUMSTANCES = ("out", "data_dir", "offline", "resume", "config")
+
+
+def tiny() -> RotatedMnistConfig:
+    """Under 40 seconds: for CI, the examples, and a first look."""
+    return RotatedMnistConfig(
+        preset="tiny",
+        train_images=1_500,
+        validation_images=500,
+        test_images=2_000,
+        train=TrainConfig(epochs=6, batch_size=50),
+    )
+
+
+def default() -> RotatedMnistConfig:
+    """Under 5 minutes on two cores."""
+    return RotatedMnistConfig()
+
+
+def best() -> RotatedMnistConfig:
+    """Trains longer, for the smallest error."""
+    return RotatedMnistConfig(preset="best", train=TrainConfig(epochs=60))
+
+
+PRESETS = {"tiny": tiny, "default": default, "best": best}
+
+
+def to_plain(config: Any) -> dict[str, Any]:
+    """The configuration as plain values for JSON."""
+    return {
+        name: str(value) if isinstance(value, Path) else value for name, value in dataclasses.asdict(config).items()
+    }
+
+
+def from_plain(kind: type[T], content: Any, where: str) -> T:
+    """The configuration of class `kind` with the plain values `content`; what is missing has its default.
+
+    **Raises:** `TaskError` naming `where` when a field is unknown or of the wrong type.
+    """
+    if not isinstance(content, dict):
+        raise TaskError(f"{where}: expected an object with the fields of {kind.__name__}, found {content!r}.")
+    hints = typing.get_type_hints(kind)
+    if unknown := sorted(content.keys() - hints.keys()):
+        raise TaskError(f"{where}: unknown field {unknown[0]!r}; {kind.__name__} has {', '.join(hints)}.")
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}") for name, value in content.items()})
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return from_plain(hint, value, where)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _value(next(a for a in arguments if a is not type(None)), value, where)
+    if origin is Literal and value in arguments:
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        inner = arguments[0] if arguments[1:] == (...,) else None
+        return tuple(_value(inner or a, v, where) for a, v in zip(arguments if not inner else value, value, strict=True))
+    if hint is Path and isinstance(value, str):
+        return Path(value)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if hint in (int, bool, str) and type(value) is hint:
+        return value
+    raise TaskError(f"{where} is {value!r}; expected {getattr(hint, '__name__', hint)}.")
+
+
+def read_config(path: Path, kind: type[T] = RotatedMnistConfig) -> T:  # type: ignore[assignment]
+    """The configuration in `path`, the `config.json` of a run or the folder of one; circumstances are left at default.
+
+    **Raises:** `TaskError` when there is no such file or it is no configuration.
+    """
+    file = path / "config.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TaskError(f"--config {path}: cannot be read ({error}). Expected the config.json of a run.") from None
+    if isinstance(content, dict) and isinstance(content.get("config"), dict):
+        content = content["config"]
+    if isinstance(content, dict):
+        content = {name: value for name, value in content.items() if name not in _CIRCUMSTANCES}
+    return from_plain(kind, content, str(file))
+
+
+def essence(config: Any) -> Any:
+    """`config` without the circumstances: two runs with the same essence have the same result."""
+    unset = {f.name: f.default for f in dataclasses.fields(config) if f.name in _CIRCUMSTANCES}
+    return dataclasses.replace(config, **unset)
+
+
+def parse(argv: list[str]) -> RotatedMnistConfig:
+    """The configuration that the words `argv` of a command line ask for: a preset or a file, then single options.
+
+    **Raises:** `TaskError` when `--resume` comes with options that would make it another run.
+    """
+    name, file, out = (_option(argv, option) for option in ("--preset", "--config", "--out"))
+    resumed = "--resume" in argv and not {"-h", "--help"} & set(argv)
+    if resumed:
+        file = out or str(latest_unfinished("rotated-mnist"))
+        open_run(file)
+    start = read_config(Path(file)) if file else PRESETS.get(name or "default", default)()
+    config = tyro.cli(
+        RotatedMnistConfig,
+        default=start,
+        args=argv,
+        prog="equivax train rotated-mnist",
+        description=RotatedMnistConfig.__doc__,
+        config=(tyro.conf.FlagCreatePairsOff,) if not file else (),
+    )
+    if resumed:
+        if essence(config) != essence(start):
+            raise TaskError("--resume goes on with a run as it is; leave the other options away, or begin a new run.")
+        config = dataclasses.replace(config, out=Path(file or ""))
+    return config
+
+
+def _option(argv: list[str], name: str) -> str | None:
+    """The value of an option that has to be known before the others are read; the last one counts."""
+    value = None
+    for i, word in enumerate(argv):
+        if word == name and i + 1 < len(argv):
+            value = argv[i + 1]
+        elif word.startswith(name + "="):
+            value = word[len(name) + 1 :]
+    return value

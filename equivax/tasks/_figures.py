@@ -1,0 +1,190 @@
+"""The pictures of a run. Each function takes numbers and returns a figure; matplotlib comes in when one is drawn."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data import atomic_path
+from ._measure import wilson
+
+_INK, _BLUE, _RED, _GREEN, _GREY = "#1d2733", "#2a6f97", "#c8434f", "#3a8f5c", "#8a96a3"
+_COLOURS = (_BLUE, _RED, _GREEN, "#8d6aa8", "#d08c2f")
+_STYLE = {
+    "font.size": 10,
+    "axes.edgecolor": _GREY,
+    "axes.labelcolor": _INK,
+    "axes.titlecolor": _INK,
+    "axes.titlesize": 11,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e3e7eb",
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "text.color": _INK,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "figure.dpi": 130,
+    "figure.constrained_layout.use": True,
+}
+
+
+@contextmanager
+def _style() -> Iterator[Any]:
+    # `Figure` alone, without pyplot: no window system, no global list of open figures, half the import time.
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        yield Figure
+
+
+def save(figure: Any, path: Path) -> None:
+    """Write `figure` as PNG, atomically."""
+    with atomic_path(path) as part:
+        figure.savefig(part, format="png", facecolor="white")
+
+
+def training(history: Sequence[dict[str, Any]]) -> Any:
+    """The loss, and what was measured after every epoch."""
+    with _style() as Figure:
+        figure = Figure(figsize=(8.4, 3.1))
+        left, right = figure.subplots(1, 2)
+        epochs = [line["epoch"] for line in history]
+        left.plot(epochs, [line["loss"] for line in history], color=_BLUE, marker="o", markersize=3)
+        left.set(title="Training loss", xlabel="epoch", ylabel="mean cross-entropy")
+        left.set_ylim(bottom=0)
+        measured = [line["validation_accuracy"] * 100 for line in history]
+        right.plot(epochs, measured, color=_GREEN, marker="o", markersize=3)
+        right.set(title="Validation accuracy", xlabel="epoch", ylabel="%")
+        right.annotate(
+            f"{measured[-1]:.2f} %", (epochs[-1], measured[-1]), (-6, -14), textcoords="offset points", ha="right", color=_GREEN
+        )
+        for axes in (left, right):
+            axes.xaxis.get_major_locator().set_params(integer=True)
+        return figure
+
+
+def evolution(images: Sequence[np.ndarray], paths: Sequence[Sequence[tuple[float, np.ndarray]]]) -> Any:
+    """The digits evolving in t: each row one digit, on the left as it came, then the energy of its features."""
+    with _style() as Figure:
+        columns = 1 + max(len(path) for path in paths)
+        figure = Figure(figsize=(1.05 * columns + 0.3, 1.12 * len(images) + 0.35))
+        grid = figure.subplots(len(images), columns, squeeze=False)
+        for row, (image, path) in enumerate(zip(images, paths, strict=True)):
+            for column in range(columns):
+                axes = grid[row][column]
+                axes.set_axis_off()
+                if column == 0:
+                    axes.imshow(image, cmap="gray", vmin=0, vmax=1)
+                elif column <= len(path):
+                    axes.imshow(path[column - 1][1], cmap="magma")
+                if row == 0:
+                    axes.set_title("image" if column == 0 else f"t = {path[column - 1][0]:.2f}", fontsize=8, loc="center")
+        return figure
+
+
+def accuracy_by_angle(series: Sequence[tuple[str, dict[str, Any]]]) -> Any:
+    """Accuracy over the angle by which the image was turned, with 95 % intervals; one line for each model."""
+    with _style() as Figure:
+        figure = Figure(figsize=(8.4, 3.4))
+        axes = figure.subplots()
+        for (name, measured), colour in zip(series, _COLOURS, strict=False):
+            rows = [row for row in zip(*(measured[k] for k in ("degrees", "accuracy", "count")), strict=True) if row[2]]
+            degrees, accuracy, counts = (np.array(column, float) for column in zip(*rows, strict=True))
+            band = np.array([wilson(a * n, n) for a, n in zip(accuracy, counts, strict=True)])
+            axes.fill_between(degrees, 100 * band[:, 0], 100 * band[:, 1], color=colour, alpha=0.16, linewidth=0)
+            axes.plot(degrees, 100 * accuracy, color=colour, marker="o", markersize=3, label=name)
+        axes.set(title="Accuracy by angle of rotation", xlabel="angle / degrees", ylabel="accuracy / %", xlim=(0, 360))
+        axes.set_xticks(range(0, 361, 45))
+        axes.legend(loc="lower right")
+        return figure
+
+
+def confusion(matrix: Sequence[Sequence[int]]) -> Any:
+    """Which class was called which: counts off the diagonal, the recall of each class on it."""
+    with _style() as Figure:
+        counts = np.asarray(matrix, float)
+        figure = Figure(figsize=(5.4, 5.0))
+        axes = figure.subplots()
+        off = counts.copy()
+        np.fill_diagonal(off, np.nan)
+        largest = max(1.0, float(np.nanmax(off)))
+        axes.imshow(off, cmap="OrRd", vmin=0, vmax=1.25 * largest)
+        axes.grid(False)
+        for i, row in enumerate(counts):
+            for j, count in enumerate(row):
+                if i == j:
+                    text = f"{100 * count / max(1.0, row.sum()):.1f}%"
+                    axes.text(j, i, text, ha="center", va="center", fontsize=8, color=_GREEN, weight="bold")
+                elif count:
+                    axes.text(j, i, f"{count:.0f}", ha="center", va="center", fontsize=8)
+        ticks = range(len(counts))
+        axes.set(title="Confusions", xlabel="called", ylabel="is", xticks=ticks, yticks=ticks)
+        return figure
+
+
+def mistakes(images: Sequence[np.ndarray], texts: Sequence[str]) -> Any:
+    """The worst mistakes: images with what they are and what they were called."""
+    with _style() as Figure:
+        columns = 8
+        rows = max(1, -(-len(images) // columns))
+        figure = Figure(figsize=(8.4, 1.32 * rows))
+        for axes in figure.subplots(rows, columns, squeeze=False).ravel():
+            axes.set_axis_off()
+        for axes, image, text in zip(figure.axes, images, texts, strict=False):
+            axes.imshow(image, cmap="gray", vmin=0, vmax=1)
+            axes.set_title(text, fontsize=7.5, loc="center", weight="normal")
+        return figure
+
+
+def equivariance(angles: dict[str, Any]) -> Any:
+    """The error of equivariance over the angle: down to rounding where the group maps the pixels to themselves."""
+    with _style() as Figure:
+        figure = Figure(figsize=(8.4, 3.2))
+        axes = figure.subplots()
+        for (name, errors), colour in zip(_curves(angles, "degrees"), _COLOURS, strict=False):
+            # A logarithm has no place for an exact zero; it is drawn at the unit roundoff of float64.
+            shown = np.maximum(np.asarray(errors, float), 1e-16)
+            axes.semilogy(angles["degrees"], shown, color=colour, marker="o", markersize=3, label=name)
+        top = max(angles["degrees"])
+        for quarter in range(0, int(top) + 1, 90):
+            axes.axvline(quarter, color=_GREY, linewidth=0.8, linestyle=":")
+        axes.set(title="Error of equivariance by angle", xlabel="angle / degrees", ylabel="relative error")
+        axes.set_xticks(range(0, int(top) + 1, 45 if top > 100 else 15))
+        axes.legend(loc="best")
+        return figure
+
+
+def refinement(found: dict[str, Any]) -> Any:
+    """The error of equivariance over the resolution of one and the same image: a straight line whose slope is the order."""
+    with _style() as Figure:
+        figure = Figure(figsize=(4.6, 3.4))
+        axes = figure.subplots()
+        sizes = np.asarray(found["sizes"], float)
+        for (name, errors), colour in zip(_curves(found, "sizes"), _COLOURS, strict=False):
+            shown = np.maximum(np.asarray(errors, float), 1e-16)
+            axes.loglog(sizes, shown, color=colour, marker="o", markersize=4, label=name)
+            if name == "error" and found.get("order") is not None:
+                slope = shown[0] * (sizes / sizes[0]) ** -float(found["order"])
+                axes.loglog(sizes, slope, color=_GREY, linestyle="--", linewidth=1.2, label=f"order {found['order']:.2f}")
+        axes.set(title="Error under refinement", xlabel="pixels across", ylabel="relative error")
+        axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+        axes.minorticks_off()
+        axes.legend(loc="best")
+        return figure
+
+
+def _curves(table: dict[str, Any], over: str) -> list[tuple[str, Any]]:
+    """All lists of the table that are as long as the list `over`: an audit may tell several kinds of error apart."""
+    return [
+        (name.replace("_", " "), values)
+        for name, values in table.items()
+        if name != over and isinstance(values, list | tuple) and len(values) == len(table[over])
+    ]

@@ -1,0 +1,62 @@
+"""The numbers of a test: accuracy, and where it comes from."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Shaped
+
+# Sectors of 15 degrees: with 50,000 images about 2,080 in each.
+_SECTORS = 24
+
+
+def measure(
+    logits: Float[np.ndarray, "n classes"], labels: Shaped[np.ndarray, " n"], angles: Float[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """Accuracy over all and by angle (with counts of images for the error bars), and the matrix of confusions.
+
+    **Arguments:** `angles`: in radians, [0, 2 pi).
+
+    **Returns:** `confusion[i][j]` counts the images of class i that were called j.
+    """
+    called = logits.argmax(axis=1)
+    right = called == labels
+    sector = np.minimum((angles / (2 * np.pi) * _SECTORS).astype(int), _SECTORS - 1)
+    counts = np.bincount(sector, minlength=_SECTORS)
+    hits = np.bincount(sector, weights=right, minlength=_SECTORS)
+    classes = logits.shape[1]
+    confusion = np.bincount(labels.astype(int) * classes + called, minlength=classes**2).reshape(classes, classes)
+    return {
+        "accuracy": float(right.mean()),
+        "by_angle": {
+            "degrees": [(i + 0.5) * 360 / _SECTORS for i in range(_SECTORS)],
+            "accuracy": [float(h / c) if c else None for h, c in zip(hits, counts, strict=True)],
+            "count": [int(c) for c in counts],
+        },
+        "confusion": confusion.tolist(),
+    }
+
+
+def worst(
+    logits: Float[np.ndarray, "n classes"], labels: Shaped[np.ndarray, " n"], count: int
+) -> list[tuple[int, int, float]]:
+    """The most confident mistakes: (index, class that was said, its probability), the most confident first."""
+    probabilities = softmax(logits)
+    called = probabilities.argmax(axis=1)
+    confidence = probabilities.max(axis=1)
+    wrong = np.flatnonzero(called != labels)
+    wrong = wrong[np.argsort(-confidence[wrong], kind="stable")][:count]
+    return [(int(i), int(called[i]), float(confidence[i])) for i in wrong]
+
+
+def softmax(logits: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n classes"]:
+    """exp(z) / sum exp(z), each row shifted by its largest entry."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def wilson(hits: float, count: float, z: float = 1.96) -> tuple[float, float]:
+    """The interval that holds a probability of which `count` trials had `hits` successes (Wilson's, 95 % at z = 1.96)."""
+    p, spread = hits / count, z**2 / count
+    centre = (p + spread / 2) / (1 + spread)
+    half = z / (1 + spread) * np.sqrt(p * (1 - p) / count + spread / (4 * count))
+    return float(centre - half), float(centre + half)

@@ -1,0 +1,109 @@
+"""`equivax predict RUN IMAGES`: the classes of the user's own images."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+from jaxtyping import Float
+from rich.console import Console
+from rich.table import Table
+
+from ..data import DataError, UserImages, atomic_path, read_images, read_labels, write_text
+from ._classification import Logits, accuracy
+from ._errors import TaskError
+from ._measure import softmax
+from ._run import Run, open_run
+from ._trained import load_model
+
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """Predict the classes of images with the model of a finished run."""
+
+    run: tyro.conf.Positional[Path]
+    """The folder of the run."""
+    images: tyro.conf.Positional[Path]
+    """A .npy array (height, width) or (n, height, width), a picture, or a folder of pictures: bright strokes on black."""
+    out: Path | None = None
+    """Where to write the labels: .npy (whole numbers) or .csv (name, label, probability); by default they are printed."""
+    probabilities: Path | None = None
+    """Where to write the probabilities of all classes, .npy (n, classes)."""
+    labels: Path | None = None
+    """True labels, .npy (n,), for the accuracy."""
+    invert: bool = False
+    """The images are dark strokes on white."""
+
+
+def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndarray:
+    """The labels (n,) of the images, which are also written or printed as `config` says.
+
+    **Raises:** `DataError` for images that cannot be used, `TaskError` for a run or a file name that cannot.
+    """
+    console = Console(quiet=True) if console is None else console
+    for path, kinds in ((config.out, (".npy", ".csv")), (config.probabilities, (".npy",))):
+        if path is not None and path.suffix not in kinds:
+            raise TaskError(f"{path}: labels can be written as {' or '.join(kinds)}; end the name in one of these.")
+        if path is not None and not path.absolute().parent.is_dir():
+            raise TaskError(f"{path}: the folder {path.parent} does not exist.")
+    run = open_run(config.run)
+    images = read_images(config.images)
+    probabilities = _probabilities(run, images, config, console)
+    labels = probabilities.argmax(axis=1)
+    if config.labels is not None:
+        true = read_labels(config.labels, len(labels), classes=probabilities.shape[1])
+        console.print(f"Accuracy {accuracy(probabilities, true):.2%} on {len(labels):,} images.")
+    if config.probabilities is not None:
+        _save(config.probabilities, probabilities)
+    rows = [(name, int(i), float(p[i])) for name, i, p in zip(images.names, labels, probabilities, strict=True)]
+    if config.out is None:
+        table = Table("image", "label", "probability")
+        for name, label, probability in rows[:_SHOWN]:
+            table.add_row(name, str(label), f"{probability:.1%}")
+        console.print(table)
+        if len(rows) > _SHOWN:
+            console.print(f"and {len(rows) - _SHOWN:,} more; write them all to a file with --out.")
+    elif config.out.suffix == ".csv":
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("name", "label", "probability"))
+        writer.writerows((name, label, f"{probability:.6f}") for name, label, probability in rows)
+        write_text(config.out, text.getvalue())
+    else:
+        _save(config.out, labels.astype(np.int64))
+    if config.out is not None:
+        console.print(f"{len(rows):,} labels in {config.out}.", soft_wrap=True)
+    return labels
+
+
+def _probabilities(
+    run: Run, images: UserImages, config: PredictConfig, console: Console
+) -> Float[np.ndarray, "n classes"]:
+    """Every size of image has its own model: the same weights on a grid of that many pixels."""
+    places: dict[int, list[int]] = {}
+    for i, image in enumerate(images.images):
+        if image.shape[0] != image.shape[1]:
+            raise DataError(
+                f"{config.images}: image {images.names[i]} is {image.shape[0]} x {image.shape[1]} pixels; expected square."
+            )
+        places.setdefault(image.shape[0], []).append(i)
+    found: np.ndarray | None = None
+    for size, where in places.items():
+        model = load_model(run, size=size)
+        stack = np.stack([images.images[i] for i in where])
+        stack = np.float32(1) - stack if config.invert else stack
+        logits = Logits(model, batch=min(250, len(where)))(model, stack, console=console)
+        if found is None:
+            found = np.empty((len(images.images), logits.shape[1]), logits.dtype)
+        found[where] = softmax(logits)
+    assert found is not None
+    return found
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with atomic_path(path) as part, open(part, "wb") as file:
+        np.save(file, array, allow_pickle=False)

@@ -1,0 +1,82 @@
+"""report.html: one page that holds everything, and asks for nothing from elsewhere."""
+
+import base64
+import platform
+from pathlib import Path
+from typing import Any
+
+from ..data import write_text
+from . import _figures
+from ._run import Run
+
+# (file, title, what to look for), in the order of reading.
+_FIGURES = (
+    ("accuracy_by_angle.png", "Accuracy by angle", "An invariant model has a level line; the bands are 95 % intervals."),
+    (
+        "equivariance.png",
+        "Error of equivariance",
+        "Where the rotation maps the pixels to themselves the error is rounding; between, it is what sampling costs.",
+    ),
+    (
+        "refinement.png",
+        "Under refinement",
+        "The same band-limited image on finer grids: what sampling costs must vanish at the order of the discretisation.",
+    ),
+    ("evolution.png", "Digits evolving in t", "The image on the left, then the energy of the features as the PDE runs."),
+    ("training.png", "Training", "The loss on the training images, and the accuracy on the validation images."),
+    ("confusion.png", "Confusions", "Rows are the true classes, columns what they were called."),
+    ("mistakes.png", "Worst mistakes", "The test images that were called something else with the most confidence."),
+)
+
+
+def draw_from_metrics(run: Run, metrics: dict[str, Any]) -> None:
+    """Draw the figures that follow from `metrics` alone; those that show images are drawn where the images are."""
+    run.figures.mkdir(exist_ok=True)
+    series = [("equivax", metrics["accuracy_by_angle"])]
+    series += [(found["title"], found["accuracy_by_angle"]) for found in metrics.get("baseline", {}).values()]
+    audit = metrics["audit"]
+    figures = {
+        "training.png": _figures.training(metrics["history"]),
+        "accuracy_by_angle.png": _figures.accuracy_by_angle(series),
+        "confusion.png": _figures.confusion(metrics["confusion"]),
+    }
+    if audit.get("angles"):
+        figures["equivariance.png"] = _figures.equivariance(audit["angles"])
+    if audit.get("refinement"):
+        figures["refinement.png"] = _figures.refinement(audit["refinement"])
+    for name, figure in figures.items():
+        _figures.save(figure, run.figures / name)
+
+
+def write_report(run: Run, metrics: dict[str, Any], config: dict[str, Any]) -> Path:
+    """Write `report.html` of `run` from its numbers and the figures in its folder, and return its path.
+
+    **Arguments:** `metrics`, `config`: as in `metrics.json` and `config.json`.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
+    environment.filters["scientific"] = lambda value: "-" if value is None else f"{value:.2e}"
+    figures = [
+        {"title": title, "text": text, "data": base64.b64encode((run.figures / name).read_bytes()).decode()}
+        for name, title, text in _FIGURES
+        if (run.figures / name).is_file()
+    ]
+    plain = {name: value for name, value in config["config"].items() if not isinstance(value, dict)}
+    groups = {name: value for name, value in config["config"].items() if isinstance(value, dict)}
+    page = environment.get_template("_report.html.jinja").render(
+        name=run.path.absolute().name,
+        m=metrics,
+        figures=figures,
+        settings={"run": plain, **groups},
+        machine=platform.platform(),
+    )
+    write_text(run.path / "report.html", page)
+    return run.path / "report.html"
