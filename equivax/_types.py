@@ -11,7 +11,8 @@ Point = PyTree[Float[Array, "..."]]
 # A tangent vector at a point: the same structure as the point.
 Tangent = PyTree[Float[Array, "..."]]
 # A signal over a sampled domain, flattened: one row for each sample point, one column for each channel.
-Signal = Float[Array, "points channels"]
+# The axes are not bound to names: what goes into a layer and what comes out differ in them.
+Signal = Float[Array, "_points _channels"]
 # An element of a matrix group, and of its Lie algebra.
 Element = Float[Array | np.ndarray, "d d"]
 AlgebraElement = Float[Array | np.ndarray, "d d"]

@@ -85,6 +85,7 @@ GROUPS = [
     Cyclic(1),
     Cyclic(2),
     Cyclic(3),
+    Cyclic(4),
     Cyclic(8),
     Cyclic(12),
     Dihedral(1),

@@ -12,14 +12,14 @@ from ._errors import DataError
 from ._idx import read_idx
 
 # Seconds until a mirror must have accepted the connection, and between two pieces of a file.
-_TIMEOUT = (3.0, 6.0)
+_TIMEOUT = (3.0, 5.0)
 # Seconds until the first mirror must have answered. Looking up a name may hang much longer than any timeout of a
 # connection, so the mirrors are asked by threads that are left behind when the time is over.
-_DECISION = 7.0
+_DECISION = 5.0
 
 
-def reachable(mirrors: tuple[str, ...], *, seconds: float = _DECISION) -> list[str]:
-    """The mirrors that answer, the first to answer first; an empty list when `seconds` pass without an answer."""
+def reachable(mirrors: tuple[str, ...]) -> list[str]:
+    """The mirrors that answer, the first to answer first; an empty list when none does in time."""
     answers: queue.Queue[tuple[str, bool]] = queue.Queue()
 
     def ask(mirror: str) -> None:
@@ -31,7 +31,7 @@ def reachable(mirrors: tuple[str, ...], *, seconds: float = _DECISION) -> list[s
 
     for mirror in mirrors:
         threading.Thread(target=ask, args=(mirror,), daemon=True).start()
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + _DECISION
     found: list[str] = []
     for _ in mirrors:
         try:

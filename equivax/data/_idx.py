@@ -57,4 +57,6 @@ def _decompressed(path: Path) -> bytes:
     try:
         return gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be decompressed ({error}). It is truncated or damaged: fetch it again.") from None
+        raise DataError(
+            f"{path}: cannot be decompressed ({error}). It is truncated or damaged: fetch it again."
+        ) from None

@@ -86,7 +86,9 @@ def rotated_mnist(
         raise DataError(f"{sizes}: every part needs at least one image.")
     found = find_images(name, data_dir=data_dir, offline=offline, progress=progress)
     parts = _EMBEDDED if found.embedded else _PROTOCOL
-    counts = tuple(min(asked, there) for asked, there in zip((sizes.train, sizes.validation, sizes.test), parts, strict=True))
+    counts = tuple(
+        min(asked, there) for asked, there in zip((sizes.train, sizes.validation, sizes.test), parts, strict=True)
+    )
     key = hashlib.sha256(repr((_VERSION, found.checksum, seed, counts)).encode()).hexdigest()[:20]
     file = cache_folder() / "rotated" / f"{name}-{key}.npz" if cache else None
     arrays = _load(file, counts)
@@ -95,14 +97,17 @@ def rotated_mnist(
         _store(file, arrays)
     images = np.divide(arrays["images"], np.float32(255), dtype=np.float32)
     cuts = np.cumsum(counts)[:2]
+    train, validation, test = zip(np.split(images, cuts), np.split(arrays["labels"], cuts), strict=True)
     return RotatedDigits(
-        *(part for pair in zip(np.split(images, cuts), np.split(arrays["labels"], cuts), strict=True) for part in pair),
-        np.split(arrays["angles"], cuts)[2],
-        found.source,
-        found.embedded,
-        key,
-        seed,
-        found.classes,
+        *train,
+        *validation,
+        *test,
+        test_angles=np.split(arrays["angles"], cuts)[2],
+        source=found.source,
+        embedded=found.embedded,
+        checksum=key,
+        seed=seed,
+        classes=found.classes,
     )
 
 
@@ -134,7 +139,8 @@ def _load(file: Path | None, counts: tuple[int, ...]) -> dict[str, np.ndarray] |
     if file is None or not file.is_file():
         return None
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        # Opened here, because NumPy leaves the file open when it turns out to be damaged.
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ("images", "labels", "angles")}
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

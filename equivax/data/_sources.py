@@ -99,7 +99,9 @@ def find_images(
             return embedded_mnist()
         except DataError as error:
             tried.append(f"embedded subset: {error}")
-    raise DataError(f"{data_set.title} was not found. Give its folder with --data-dir. Tried: " + "; ".join(tried) + ".")
+    raise DataError(
+        f"{data_set.title} was not found. Give its folder with --data-dir. Tried: " + "; ".join(tried) + "."
+    )
 
 
 def _installed(data_set: DataSet) -> Iterator[tuple[str, Path]]:
@@ -128,15 +130,15 @@ def _read(data_set: DataSet, folder: Path, source: str) -> ImageSet:
     images, labels = np.concatenate(arrays[0::2]), np.concatenate(arrays[1::2])
     check_labels(labels, len(images), data_set.classes, str(folder))
     checksum = hashlib.md5("".join(data_set.md5.values()).encode(), usedforsecurity=False).hexdigest()
-    return ImageSet(
-        data_set.name, images, labels, data_set.classes, f"{data_set.title}, {source}", False, checksum
-    )
+    return ImageSet(data_set.name, images, labels, data_set.classes, f"{data_set.title}, {source}", False, checksum)
 
 
 def check_labels(labels: np.ndarray, count: int, classes: int, where: str) -> None:
     """Make sure that `labels` are `count` whole numbers from 0 to `classes - 1`; raise `DataError` otherwise."""
     if labels.shape != (count,):
-        raise DataError(f"{where}: {count} images but labels of shape {labels.shape}; expected one label for each image.")
+        raise DataError(
+            f"{where}: {count} images but labels of shape {labels.shape}; expected one label for each image."
+        )
     if not np.issubdtype(labels.dtype, np.integer):
         raise DataError(f"{where}: labels of dtype {labels.dtype}; expected whole numbers from 0 to {classes - 1}.")
     if count and (labels.min() < 0 or labels.max() >= classes):

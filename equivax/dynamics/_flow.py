@@ -1,5 +1,6 @@
 """The flow of a field: from a point to where the field carries it."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -138,10 +139,11 @@ class Flow(eqx.Module):
         t = jnp.asarray(self.t0, dtype)
         received = eqx.filter_eval_shape(self.field, t, x, args)
         meant = jax.eval_shape(lambda: x)
+        show = functools.partial(eqx.tree_pformat, struct_as_array=True)
         if not eqx.tree_equal(received, meant):
             raise ValueError(
                 "The field should return a tangent at x, of the structure, shape and type of x: "
-                f"{eqx.tree_pformat(meant)}. It returned {eqx.tree_pformat(received)}."
+                f"{show(meant)}. It returned {show(received)}."
             )
         return dtype
 

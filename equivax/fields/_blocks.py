@@ -6,6 +6,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from .._types import Key
@@ -48,6 +49,12 @@ def initial_weights(rep_in: AbstractRep, rep_out: AbstractRep, pair: PairBasis, 
             # float32 whatever the default: learning is in single precision unless the user casts the model.
             weights.append(jax.random.normal(k, (r, m_out, m_in), jnp.float32) / np.float32(np.sqrt(max(fan_in, 1))))
     return tuple(weights)
+
+
+def widened(weights: tuple[Array, ...], dtype: DTypeLike) -> tuple[Array, ...]:
+    """Weights in at least the precision of the data: float64 data deserves bases that were not rounded to float32."""
+    wanted = jnp.dtype(dtype)
+    return tuple(w.astype(wanted) if w.dtype.itemsize < wanted.itemsize else w for w in weights)
 
 
 def assemble(

@@ -2,11 +2,12 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from .._types import Key
 from ..symmetry import AbstractRep, invariants
-from ._blocks import assemble, initial_weights, linear_basis
+from ._blocks import assemble, initial_weights, linear_basis, widened
 
 
 class Bias(eqx.Module):
@@ -22,12 +23,13 @@ class Bias(eqx.Module):
         self.rep = rep
         self.weights = tuple(jnp.full((m, len(invariants(block))), scale, jnp.float32) for m, block in rep.blocks)
 
-    def __call__(self) -> Float[Array, " dim"]:
+    def __call__(self, dtype: DTypeLike = jnp.float32) -> Float[Array, " dim"]:
+        """The vector, for data of a floating type."""
         parts = []
-        for w, (_, block) in zip(self.weights, self.rep.blocks, strict=True):
+        for w, (_, block) in zip(widened(self.weights, dtype), self.rep.blocks, strict=True):
             vectors = invariants(block).vectors * block.dim**0.5
             parts.append((w @ jnp.asarray(vectors, w.dtype)).reshape(-1))
-        return jnp.concatenate(parts)
+        return jnp.concatenate(parts).astype(dtype)
 
 
 class Intertwiner(eqx.Module):
@@ -55,5 +57,6 @@ class Intertwiner(eqx.Module):
         return assemble(self.weights, self.rep_in, self.rep_out, linear_basis)[0]
 
     def __call__(self, x: Float[Array, "*batch in"]) -> Float[Array, "*batch out"]:
-        y = x @ self.matrix.astype(x.dtype)
-        return y if self.bias is None else y + jnp.broadcast_to(self.bias().astype(x.dtype), y.shape)
+        weights = widened(self.weights, x.dtype)
+        y = x @ assemble(weights, self.rep_in, self.rep_out, linear_basis)[0].astype(x.dtype)
+        return y if self.bias is None else y + jnp.broadcast_to(self.bias(x.dtype), y.shape)

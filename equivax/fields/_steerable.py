@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from .._types import Key, Signal
 from ..geometry import PixelGrid
 from ..symmetry import AbstractRep, SignalAction
-from ._blocks import assemble, initial_weights, jet_basis
+from ._blocks import assemble, initial_weights, jet_basis, widened
 from ._intertwiner import Bias
 from ._jets import GaussianJet
 from ._nonlinear import AbstractNonlinearity, default_nonlinearity
@@ -45,7 +45,8 @@ class SteerableOperator(eqx.Module):
         return assemble(self.weights, self.rep_in, self.rep_out, self._pair)
 
     def __call__(self, u: Signal) -> Signal:
-        return jnp.einsum("kpi,kio->po", self.jet(u), self.symbol.astype(u.dtype))
+        symbol = assemble(widened(self.weights, u.dtype), self.rep_in, self.rep_out, self._pair)
+        return jnp.einsum("kpi,kio->po", self.jet(u), symbol.astype(u.dtype))
 
 
 class SteerableLayer(eqx.Module):
@@ -92,5 +93,5 @@ class SteerableLayer(eqx.Module):
 
     def __call__(self, u: Signal) -> Signal:
         v = self.operator(u)
-        v = self.nonlinearity(v + jnp.broadcast_to(self.bias().astype(u.dtype), v.shape))
+        v = self.nonlinearity(v + jnp.broadcast_to(self.bias(u.dtype), v.shape))
         return v if self.window is None else v * jnp.asarray(self.window(self.target), u.dtype)

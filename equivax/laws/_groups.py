@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import scipy.linalg
 
-from .._types import Key, Matrices
+from .._types import Element, Key, Matrices
 from ..symmetry import AbstractGroup
 from ._elements import probe_elements
 from ._verdict import Verdict, VerdictTable, equality, rounding
@@ -102,7 +102,7 @@ def _claims(group: AbstractGroup, sampled: Matrices, limit: float) -> list[Verdi
 def _finite(group: AbstractGroup, sampled: Matrices, limit: float) -> list[Verdict]:
     elements = group.elements
 
-    def distance(g: np.ndarray) -> float:
+    def distance(g: Element) -> float:
         return float(np.linalg.norm(elements - g, axis=(1, 2)).min())
 
     products = [group.compose(g, h) for g in elements[:16] for h in elements[-16:]]

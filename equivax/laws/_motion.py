@@ -69,7 +69,7 @@ def field_equivariance(
         f"worst of {len(elements)} elements: {worst.name}",
     )
     tangent = equality("field is tangent", "f(t, x) in T_x M", gap(action.space.to_tangent(x, v), v), size(v), limit)
-    brackets = ()
+    brackets: tuple[Verdict, ...] = ()
     if len(action.group.lie_algebra) and not isinstance(action, SignalAction):
         brackets = (_brackets(field, action, time, x, args, limit, constant),)
     return VerdictTable((finite, *brackets, tangent))

@@ -4,12 +4,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
+from jaxtyping import Array, Float
 
 from .._types import Key, Matrices
 from ..symmetry import AbstractRep, Basis
 from ._elements import probe_elements
 from ._verdict import Verdict, VerdictTable, equality, rounding
 
+# Representations answer in the array library they are asked in; here that is NumPy, which types cannot say.
+NumberArray = Float[Array | np.ndarray, "..."]
 # What the null-space solver promises: non-zero singular values are at least this factor above those that count as zero.
 DECISIVE_GAP = 1e4
 
@@ -159,9 +162,9 @@ def _rolled(items: list) -> list:
     return items[-1:] + items[:-1]
 
 
-def _bracket(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def _bracket(a: NumberArray, b: NumberArray) -> NumberArray:
     return a @ b - b @ a
 
 
-def _norm(matrix: np.ndarray) -> float:
+def _norm(matrix: NumberArray) -> float:
     return float(np.linalg.norm(matrix))

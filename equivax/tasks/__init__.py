@@ -8,7 +8,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from ._cli import main as main
-from ._errors import Interrupted as Interrupted
+from ._errors import InterruptedRunError as InterruptedRunError
 from ._errors import TaskError as TaskError
 
 if TYPE_CHECKING:

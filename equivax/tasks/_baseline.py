@@ -1,5 +1,6 @@
 """The measure: a plain convolutional network with as many weights, trained on the same images by the same loop."""
 
+import itertools
 from typing import Any
 
 import equinox as eqx
@@ -23,7 +24,7 @@ class PlainCNN(eqx.Module):
     out: eqx.nn.Linear
 
     def __init__(self, width: int, hidden: int, classes: int, *, key: PRNGKeyArray):
-        channels = (1, width, width, 2 * width, 2 * width, 2 * width)
+        channels = _channels(width)
         keys = jax.random.split(key, 7)
         self.convolutions = [
             eqx.nn.Conv2d(i, o, 3, padding=1, dtype=jnp.float32, key=k)
@@ -33,7 +34,9 @@ class PlainCNN(eqx.Module):
         self.hidden = eqx.nn.Linear(2 * width, hidden, dtype=jnp.float32, key=keys[5])
         self.out = eqx.nn.Linear(hidden, classes, dtype=jnp.float32, key=keys[6])
 
-    def __call__(self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None) -> Float[Array, " classes"]:
+    def __call__(
+        self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, " classes"]:
         u = image[None]
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             u = jax.nn.relu(norm(convolution(u)))
@@ -48,12 +51,17 @@ class PlainCNN(eqx.Module):
         return self.out(z)
 
 
+def _channels(width: int) -> tuple[int, ...]:
+    return (1, width, width, 2 * width, 2 * width, 2 * width)
+
+
 def build_baseline(parameters: int, classes: int = 10, *, key: PRNGKeyArray) -> PlainCNN:
     """The plain network whose number of weights is nearest to `parameters`, and the widest of those within 2 %."""
 
     def count(width: int, hidden: int) -> int:
-        shape = eqx.filter_eval_shape(PlainCNN, width, hidden, classes, key=key)
-        return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(shape, lambda x: hasattr(x, "size"))))
+        channels = _channels(width)
+        convolutions = sum(9 * i * o + 3 * o for i, o in itertools.pairwise(channels))
+        return convolutions + (channels[-1] + 1) * hidden + (hidden + 1) * classes
 
     # The count is linear in `hidden`: two values give the line, and the best `hidden` for each width follows.
     best: tuple[float, int, int] | None = None

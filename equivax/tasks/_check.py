@@ -28,7 +28,7 @@ def check(config: CheckConfig, *, console: Console | None = None) -> int:
     console = Console(quiet=True) if console is None else console
     run = open_run(config.run)
     model = load_model(run)
-    verdicts = audit(model, group_name=stored_config(run).model.group, key=jax.random.key(config.seed))["verdicts"]
+    verdicts = audit(model, stored_config(run).model, key=jax.random.key(config.seed))["verdicts"]
     console.print(verdict_table(verdicts))
     if wrong := failed(verdicts):
         console.print(f"[bold red]{len(wrong)} of {len(verdicts)} laws fail:[/] {', '.join(wrong)}", soft_wrap=True)

@@ -124,7 +124,9 @@ def _write(target: Path, arrays: dict[str, np.ndarray], meta: dict[str, Any]) ->
     # A plain Checkpointer is synchronous: when it returns, the folder has its final name.
     with warnings.catch_warnings(), ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
         warnings.simplefilter("ignore")
-        checkpointer.save(target, args=ocp.args.Composite(state=ocp.args.PyTreeSave(arrays), meta=ocp.args.JsonSave(meta)))
+        checkpointer.save(
+            target, args=ocp.args.Composite(state=ocp.args.PyTreeSave(arrays), meta=ocp.args.JsonSave(meta))
+        )
 
 
 def _read(target: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ._errors import Interrupted, TaskError
+from ._errors import InterruptedRunError, TaskError
 
 # What the exit codes say: all is well; a law fails; the request or the data are wrong; Ctrl-C (128 + SIGINT).
 OK, LAW_FAILS, WRONG, STOPPED = 0, 1, 2, 130
@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         return _dispatch(words)
-    except Interrupted as error:
+    except InterruptedRunError as error:
         return _complain(str(error), STOPPED)
     except (TaskError, DataError) as error:
         return _complain(str(error), WRONG)
@@ -100,7 +100,9 @@ def _help() -> str:
 
 def _train(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
-        sys.stdout.write("usage: equivax train TASK [options]\n\n" + _listed() + "\n`equivax train TASK --help` lists options.\n")
+        sys.stdout.write(
+            "usage: equivax train TASK [options]\n\n" + _listed() + "\n`equivax train TASK --help` lists options.\n"
+        )
         return OK if words else WRONG
     return _named(words[0], TASKS, "task").run(words[1:])
 
@@ -118,13 +120,18 @@ def _listed() -> str:
 
 
 def _rotated_mnist(words: list[str]) -> int:
+    from ._allocator import keep_memory
+
+    keep_memory()
     _prepare()
     from ._config import parse
 
     config = parse(words)
     from ._rotated_mnist import train_rotated_mnist
 
-    return train_rotated_mnist(config, command=shlex.join(["equivax", "train", "rotated-mnist", *words]), console=_console())
+    return train_rotated_mnist(
+        config, command=shlex.join(["equivax", "train", "rotated-mnist", *words]), console=_console()
+    )
 
 
 def _predict(words: list[str]) -> int:

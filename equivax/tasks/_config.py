@@ -111,7 +111,9 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return value
     if origin is tuple and isinstance(value, list | tuple):
         inner = arguments[0] if arguments[1:] == (...,) else None
-        return tuple(_value(inner or a, v, where) for a, v in zip(arguments if not inner else value, value, strict=True))
+        return tuple(
+            _value(inner or a, v, where) for a, v in zip(arguments if not inner else value, value, strict=True)
+        )
     if hint is Path and isinstance(value, str):
         return Path(value)
     if hint is float and isinstance(value, int | float) and not isinstance(value, bool):

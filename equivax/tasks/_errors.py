@@ -8,5 +8,5 @@ class TaskError(Exception):
     """
 
 
-class Interrupted(TaskError):
+class InterruptedRunError(TaskError):
     """The user stopped a run; the message says what is kept and how to go on."""

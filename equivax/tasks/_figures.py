@@ -12,7 +12,7 @@ from ._measure import wilson
 
 _INK, _BLUE, _RED, _GREEN, _GREY = "#1d2733", "#2a6f97", "#c8434f", "#3a8f5c", "#8a96a3"
 _COLOURS = (_BLUE, _RED, _GREEN, "#8d6aa8", "#d08c2f")
-_STYLE = {
+_STYLE: Any = {
     "font.size": 10,
     "axes.edgecolor": _GREY,
     "axes.labelcolor": _INK,
@@ -64,7 +64,12 @@ def training(history: Sequence[dict[str, Any]]) -> Any:
         right.plot(epochs, measured, color=_GREEN, marker="o", markersize=3)
         right.set(title="Validation accuracy", xlabel="epoch", ylabel="%")
         right.annotate(
-            f"{measured[-1]:.2f} %", (epochs[-1], measured[-1]), (-6, -14), textcoords="offset points", ha="right", color=_GREEN
+            f"{measured[-1]:.2f} %",
+            (epochs[-1], measured[-1]),
+            (-6, -14),
+            textcoords="offset points",
+            ha="right",
+            color=_GREEN,
         )
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)
@@ -86,7 +91,9 @@ def evolution(images: Sequence[np.ndarray], paths: Sequence[Sequence[tuple[float
                 elif column <= len(path):
                     axes.imshow(path[column - 1][1], cmap="magma")
                 if row == 0:
-                    axes.set_title("image" if column == 0 else f"t = {path[column - 1][0]:.2f}", fontsize=8, loc="center")
+                    axes.set_title(
+                        "image" if column == 0 else f"t = {path[column - 1][0]:.2f}", fontsize=8, loc="center"
+                    )
         return figure
 
 
@@ -168,12 +175,14 @@ def refinement(found: dict[str, Any]) -> Any:
         figure = Figure(figsize=(4.6, 3.4))
         axes = figure.subplots()
         sizes = np.asarray(found["sizes"], float)
-        for (name, errors), colour in zip(_curves(found, "sizes"), _COLOURS, strict=False):
+        for (_, errors), colour in zip(_curves(found, "sizes"), _COLOURS, strict=False):
             shown = np.maximum(np.asarray(errors, float), 1e-16)
-            axes.loglog(sizes, shown, color=colour, marker="o", markersize=4, label=name)
-            if name == "error" and found.get("order") is not None:
+            axes.loglog(sizes, shown, color=colour, marker="o", markersize=4, label="error")
+            if found.get("order") is not None:
                 slope = shown[0] * (sizes / sizes[0]) ** -float(found["order"])
-                axes.loglog(sizes, slope, color=_GREY, linestyle="--", linewidth=1.2, label=f"order {found['order']:.2f}")
+                axes.loglog(
+                    sizes, slope, color=_GREY, linestyle="--", linewidth=1.2, label=f"order {found['order']:.2f}"
+                )
         axes.set(title="Error under refinement", xlabel="pixels across", ylabel="relative error")
         axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
         axes.minorticks_off()
@@ -184,7 +193,16 @@ def refinement(found: dict[str, Any]) -> Any:
 def _curves(table: dict[str, Any], over: str) -> list[tuple[str, Any]]:
     """All lists of the table that are as long as the list `over`: an audit may tell several kinds of error apart."""
     return [
-        (name.replace("_", " "), values)
+        (_finer(name), values)
         for name, values in table.items()
         if name != over and isinstance(values, list | tuple) and len(values) == len(table[over])
     ]
+
+
+def _finer(name: str) -> str:
+    # `error` is on the grid that was trained on, `error_2x` on one twice as fine.
+    return (
+        "on the grid of training"
+        if name == "error"
+        else name.replace("error_", "on a grid finer by ").replace("_", " ")
+    )

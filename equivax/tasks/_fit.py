@@ -15,7 +15,7 @@ from jaxtyping import Array, Int, PRNGKeyArray, PyTree
 from rich.console import Console
 
 from ._checkpoint import Checkpoints
-from ._errors import Interrupted, TaskError
+from ._errors import InterruptedRunError, TaskError
 from ._progress import Bar
 from ._train_config import TrainConfig
 from ._weights import split
@@ -73,7 +73,7 @@ def fit(
     to measure of the averaged model after every epoch; `checkpoints`: where to keep them, at the end of an epoch when
     `save_every` seconds have passed since the last, and at the end; `on_epoch`: told each line of the history.
 
-    **Raises:** `TaskError` when the configuration makes no sense or the loss is no longer a number; `Interrupted` on
+    **Raises:** `TaskError` when the configuration makes no sense or the loss is no longer a number; `InterruptedRunError` on
     Ctrl-C, after the current step was saved.
     """
     rows = _rows(data)
@@ -102,9 +102,10 @@ def fit(
     done = int(state.step)
     try:
         with Bar(console, title, total) as bar:
-            for epoch in range(done // per_epoch, config.epochs):
+            # The history counts the epochs, not the steps: an epoch may have all its steps and still lack its line.
+            for epoch in range(len(history), config.epochs):
                 order = np.random.default_rng([config.seed, epoch]).permutation(rows).astype(np.int32)
-                for i in range(done % per_epoch, per_epoch):
+                for i in range(done - epoch * per_epoch, per_epoch):
                     batch = order[i * config.batch_size : (i + 1) * config.batch_size]
                     state, value = advance(state, data, batch, key)
                     losses.append(value)
@@ -190,7 +191,9 @@ def _optimiser(config: TrainConfig, total: int) -> optax.GradientTransformation:
 def _rows(data: PyTree) -> int:
     counts = {array.shape[0] for array in jax.tree.leaves(data)}
     if len(counts) != 1:
-        raise TaskError(f"arrays with different numbers of examples, {sorted(counts)}; expected one row for each example.")
+        raise TaskError(
+            f"arrays with different numbers of examples, {sorted(counts)}; expected one row for each example."
+        )
     return int(counts.pop())
 
 
@@ -243,23 +246,25 @@ def _interrupted(
     per_epoch: int,
     save: Callable[[], None],
     checkpoints: Checkpoints | None,
-) -> Interrupted:
+) -> InterruptedRunError:
     """Keep the step that was reached, if the interruption left state and losses in agreement, and say what is kept."""
     if checkpoints is None:
-        return Interrupted("training: interrupted, nothing is kept.")
+        return InterruptedRunError("training: interrupted, nothing is kept.")
     alive = not any(leaf.is_deleted() for leaf in jax.tree.leaves(state))
     if alive and int(state.step) == len(history) * per_epoch + len(losses):
         save()
     steps = checkpoints.steps()
     if not steps:
-        return Interrupted("training: interrupted before the first checkpoint.")
-    return Interrupted(f"training: interrupted; the checkpoint of step {steps[-1]} is in {checkpoints.folder}.")
+        return InterruptedRunError("training: interrupted before the first checkpoint.")
+    return InterruptedRunError(f"training: interrupted; the checkpoint of step {steps[-1]} is in {checkpoints.folder}.")
 
 
 def _note(epoch: int, config: TrainConfig, loss: float, history: list[Line]) -> str:
     parts = [f"epoch {epoch + 1}/{config.epochs}", f"loss {loss:.3f}"]
     if history:
-        parts += [f"{name} {value:.2%}" for name, value in history[-1].items() if name not in ("epoch", "loss", "seconds")]
+        parts += [
+            f"{name} {value:.2%}" for name, value in history[-1].items() if name not in ("epoch", "loss", "seconds")
+        ]
     return "  ".join(parts)
 
 

@@ -54,7 +54,7 @@ def softmax(logits: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n clas
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def wilson(hits: float, count: float, z: float = 1.96) -> tuple[float, float]:
+def wilson(hits: float | int, count: float | int, z: float = 1.96) -> tuple[float, float]:
     """The interval that holds a probability of which `count` trials had `hits` successes (Wilson's, 95 % at z = 1.96)."""
     p, spread = hits / count, z**2 / count
     centre = (p + spread / 2) / (1 + spread)

@@ -11,7 +11,11 @@ from ._run import Run
 
 # (file, title, what to look for), in the order of reading.
 _FIGURES = (
-    ("accuracy_by_angle.png", "Accuracy by angle", "An invariant model has a level line; the bands are 95 % intervals."),
+    (
+        "accuracy_by_angle.png",
+        "Accuracy by angle",
+        "An invariant model has a level line; the bands are 95 % intervals.",
+    ),
     (
         "equivariance.png",
         "Error of equivariance",
@@ -22,7 +26,11 @@ _FIGURES = (
         "Under refinement",
         "The same band-limited image on finer grids: what sampling costs must vanish at the order of the discretisation.",
     ),
-    ("evolution.png", "Digits evolving in t", "The image on the left, then the energy of the features as the PDE runs."),
+    (
+        "evolution.png",
+        "Digits evolving in t",
+        "The image on the left, then the energy of the features as the PDE runs.",
+    ),
     ("training.png", "Training", "The loss on the training images, and the accuracy on the validation images."),
     ("confusion.png", "Confusions", "Rows are the true classes, columns what they were called."),
     ("mistakes.png", "Worst mistakes", "The test images that were called something else with the most confidence."),
@@ -42,7 +50,7 @@ def draw_from_metrics(run: Run, metrics: dict[str, Any]) -> None:
     }
     if audit.get("angles"):
         figures["equivariance.png"] = _figures.equivariance(audit["angles"])
-    if audit.get("refinement"):
+    if audit.get("refinement", {}).get("sizes"):
         figures["refinement.png"] = _figures.refinement(audit["refinement"])
     for name, figure in figures.items():
         _figures.save(figure, run.figures / name)

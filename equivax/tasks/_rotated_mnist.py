@@ -19,7 +19,7 @@ from ._classification import Logits, accuracy, cross_entropy
 from ._classifier import build_classifier
 from ._clock import seconds_since_start
 from ._config import RotatedMnistConfig, essence, to_plain
-from ._errors import Interrupted, TaskError
+from ._errors import InterruptedRunError, TaskError
 from ._fit import Fitted, Loss, fit
 from ._measure import measure, worst
 from ._progress import Bar, download_bars
@@ -37,7 +37,7 @@ def train_rotated_mnist(config: RotatedMnistConfig, *, command: str = "", consol
 
     **Arguments:** `command`: what the user typed, for the report; `console`: where progress and tables go.
 
-    **Raises:** `TaskError`, `DataError`; `Interrupted` on Ctrl-C.
+    **Raises:** `TaskError`, `DataError`; `InterruptedRunError` on Ctrl-C.
     """
     console = Console(quiet=True) if console is None else console
     if config.resume and config.out is None:
@@ -56,11 +56,11 @@ def train_rotated_mnist(config: RotatedMnistConfig, *, command: str = "", consol
     try:
         console.print(f"Run: {run.path}", soft_wrap=True)
         return _carry_out(run, config, data, model, key, command, console)
-    except (KeyboardInterrupt, Interrupted) as error:
+    except (KeyboardInterrupt, InterruptedRunError) as error:
         if run.discard_if_empty():
-            raise Interrupted("interrupted before the first checkpoint; nothing is left behind.") from None
+            raise InterruptedRunError("interrupted before the first checkpoint; nothing is left behind.") from None
         what = str(error).rstrip(".") or "interrupted"
-        raise Interrupted(f"{what}. Go on with `equivax train {TASK} --resume --out {run.path}`.") from None
+        raise InterruptedRunError(f"{what}. Go on with `equivax train {TASK} --resume --out {run.path}`.") from None
     except BaseException:
         run.discard_if_empty()
         raise
@@ -92,7 +92,9 @@ def _created(config: RotatedMnistConfig, data: RotatedDigits, command: str) -> R
 def _resumed(config: RotatedMnistConfig, data: RotatedDigits) -> Run:
     run = open_run(config.out or "")
     if essence(stored_config(run)) != essence(config):
-        raise TaskError(f"{run.path}: of another configuration. Resume it with --resume --out alone, or begin a new run.")
+        raise TaskError(
+            f"{run.path}: of another configuration. Resume it with --resume --out alone, or begin a new run."
+        )
     if (found := run.read("config.json").get("data", {}).get("checksum")) != data.checksum:
         raise TaskError(
             f"{run.path}: begun with other images (checksum {found}, now {data.checksum}). Give the same --data-dir."
@@ -111,10 +113,12 @@ def _carry_out(
 ) -> int:
     resumed = bool(Checkpoints(run.checkpoints / "model").steps())
     loss = cross_entropy(config.train.label_smoothing)
-    fitted, found, logits = _train_and_test(run, "model", model, loss, config, data, jax.random.fold_in(key, 1), console)
+    fitted, found, logits = _train_and_test(
+        run, "model", model, loss, config, data, jax.random.fold_in(key, 1), console
+    )
     trained = fitted.average
     with console.status("audit") if console.is_terminal else contextlib.nullcontext():
-        verdicts = audit(trained, group_name=config.model.group, key=jax.random.fold_in(key, 2))
+        verdicts = audit(trained, config.model, key=jax.random.fold_in(key, 2))
     baseline: dict[str, Any] = {}
     if config.baseline:
         plain = build_baseline(found["parameters"], data.classes, key=jax.random.fold_in(key, 3))
@@ -135,7 +139,7 @@ def _carry_out(
         "seconds_total": seconds_since_start(),
         "resumed": resumed,
         "group": config.model.group,
-        "equivariance": {v["name"]: v["error"] / v["scale"] if v["scale"] else v["error"] for v in verdicts["verdicts"]},
+        "equivariance": verdicts["equivariance"],
         "audit": verdicts,
         "data_source": data.source,
         "data_seed": data.seed,
@@ -206,7 +210,9 @@ def _train_and_test(
 def _count(model: Any, images: np.ndarray, *, adaptive: bool) -> dict[str, float | int]:
     """Steps and evaluations of one pass; with adaptive steps, which depend on the image, the mean over some."""
     counts = [model.count(jnp.asarray(image)) for image in images[: 8 if adaptive else 1]]
-    return {name: math.fsum(c[name] for c in counts) / len(counts) if adaptive else counts[0][name] for name in counts[0]}
+    return {
+        name: math.fsum(c[name] for c in counts) / len(counts) if adaptive else counts[0][name] for name in counts[0]
+    }
 
 
 def _draw_images(run: Run, model: Any, data: RotatedDigits, logits: np.ndarray) -> None:

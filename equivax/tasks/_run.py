@@ -120,11 +120,15 @@ def open_run(path: Path | str) -> Run:
     if not path.is_dir():
         raise TaskError(f"{path}: no such folder. Expected the folder of a run, as `equivax train` writes it.")
     if not (path / "config.json").is_file():
-        raise TaskError(f"{path}: not a run, config.json is missing. Expected a folder that `equivax train` has written.")
+        raise TaskError(
+            f"{path}: not a run, config.json is missing. Expected a folder that `equivax train` has written."
+        )
     run = Run(path)
     content = run.read("config.json")
     if content.get("format") != FORMAT:
-        writer = content.get("versions", {}).get("equivax", "unknown") if isinstance(content.get("versions"), dict) else "?"
+        writer = (
+            content.get("versions", {}).get("equivax", "unknown") if isinstance(content.get("versions"), dict) else "?"
+        )
         raise TaskError(
             f"{path}: written by another version (equivax {writer}, format {content.get('format')}; this is equivax "
             f"{_version('equivax')}, format {FORMAT}). Repeat it with this version, or install that one."

@@ -32,10 +32,18 @@ def show_metrics(console: Console, metrics: dict[str, Any], folder: str) -> None
     console.print(verdict_table(metrics["audit"]["verdicts"]))
     order = metrics["audit"].get("refinement", {}).get("order")
     if order is not None:
-        console.print(f"Between the exact angles the error vanishes under refinement with order {order:.2f}.")
+        console.print(
+            f"Where the group acts but the pixels do not, the error vanishes under refinement with order {order:.2f}."
+        )
     images = metrics["images"]
     table = Table(title=metrics["title"], title_justify="left", header_style="bold")
-    for name in ("model", "parameters", f"test accuracy ({images['test']:,})", f"validation ({images['validation']:,})", "training"):
+    for name in (
+        "model",
+        "parameters",
+        f"test accuracy ({images['test']:,})",
+        f"validation ({images['validation']:,})",
+        "training",
+    ):
         table.add_column(name, justify="left" if name == "model" else "right")
     rows = [{**metrics, "title": f"equivax, {metrics['group']}"}, *metrics.get("baseline", {}).values()]
     for row in rows:

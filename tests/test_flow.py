@@ -1,0 +1,287 @@
+"""Flows: order of convergence, inverse, path, gradients by every adjoint, pytrees, types, errors; SciPy as the oracle."""
+
+import functools
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+
+from equivax.dynamics import Flow, InvariantController, Steps
+from equivax.geometry import Euclidean, Power, Product, Sphere, Torus
+
+TIGHT = InvariantController(diffrax.PIDController(rtol=1e-10, atol=1e-12))
+SPHERE = Sphere(2)
+X = SPHERE.project(jnp.asarray([0.3, -0.5, 0.8]))
+
+
+def swing(t, y, args):
+    """A field of R^2 that depends on t and on y; many mistakes cost an order on such fields only."""
+    del args
+    return jnp.stack([y[1] * (1 + t), -jnp.exp(y[0]) * jnp.cos(t)])
+
+
+class Swirl(eqx.Module):
+    """A tangent field on the sphere with weights, a number that is none, and an argument of the user's."""
+
+    weight: jax.Array
+    bias: jax.Array
+    rate: float = 0.7
+
+    def __call__(self, t, x, args):
+        v = jnp.tanh(self.weight @ x + self.bias) * (1 + self.rate * t)
+        return SPHERE.to_tangent(x, v if args is None else args * v)
+
+
+def swirl(seed=0, dtype=jnp.float64):
+    keys = jax.random.split(jax.random.key(seed))
+    return Swirl(jax.random.normal(keys[0], (3, 3), dtype), jax.random.normal(keys[1], (3,), dtype))
+
+
+@functools.cache
+def exact():
+    solution = solve_ivp(
+        lambda t, y: [y[1] * (1 + t), -np.exp(y[0]) * np.cos(t)],
+        (0, 1),
+        [-0.3, 1.1],
+        "DOP853",
+        rtol=1e-13,
+        atol=1e-13,
+    )
+    return solution.y[:, -1]
+
+
+Y = jnp.asarray([-0.3, 1.1])
+
+# solver, its order, numbers of steps in the asymptotic range and above rounding
+ORDERS = [
+    (diffrax.Euler(), 1, (16, 24, 32, 48)),
+    (diffrax.Heun(), 2, (12, 16, 24, 32)),
+    (diffrax.Bosh3(), 3, (12, 16, 24, 32)),
+    (diffrax.Tsit5(), 5, (12, 16, 20, 24)),
+]
+
+
+@pytest.mark.parametrize(("solver", "order", "numbers"), ORDERS, ids=lambda p: type(p).__name__)
+def test_observed_orders(solver, order, numbers):
+    errors = []
+    for n in numbers:
+        flow = Flow(swing, Euclidean(2), solver=solver, controller=Steps(n))
+        errors.append(np.linalg.norm(np.asarray(flow(Y)) - exact()))
+    slope, _ = np.polyfit(np.log(numbers), np.log(errors), 1)
+    assert abs(-slope - order) < 0.25, (slope, errors)
+
+
+# Tableaus with and without first-same-as-last, and solvers with a `step` of their own.
+SOLVERS = [diffrax.Euler(), diffrax.Heun(), diffrax.Tsit5(), diffrax.LeapfrogMidpoint()]
+
+
+@pytest.mark.parametrize("solver", SOLVERS, ids=lambda s: type(s).__name__)
+def test_steps_are_constant_steps(solver):
+    ts = jnp.asarray([0.0, 0.1, 0.4, 0.77, 1.0])
+
+    @eqx.filter_jit
+    def both(y):
+        flow = Flow(swing, Euclidean(2), solver=solver, controller=Steps(5))
+        loop = diffrax.diffeqsolve(
+            diffrax.ODETerm(swing),
+            solver,
+            0.0,
+            1.0,
+            0.2,
+            y,
+            stepsize_controller=diffrax.ConstantStepSize(),
+            saveat=diffrax.SaveAt(ts=ts),
+        )
+        return flow(y), flow.path(y, ts), flow.inverse(y), loop.ys
+
+    end, path, back, want = both(Y)
+    np.testing.assert_allclose(end, want[-1], rtol=1e-13)
+    np.testing.assert_allclose(path, want, rtol=1e-13, atol=1e-14)
+    turned = Flow(swing, Euclidean(2), solver=solver, controller=Steps(5), t0=1.0, t1=0.0)
+    np.testing.assert_allclose(back, turned.solve(Y).ys[-1], rtol=1e-13)
+
+
+@pytest.mark.parametrize("solver", SOLVERS[:3], ids=lambda s: type(s).__name__)
+def test_steps_are_unrolled(solver):
+    flow = Flow(swing, Euclidean(2), solver=solver, controller=Steps(3))
+    assert "while" not in str(jax.make_jaxpr(flow)(Y))
+    assert "scan" not in str(jax.make_jaxpr(jax.grad(lambda y: jnp.sum(flow(y))))(Y))
+    assert "while" in str(jax.make_jaxpr(lambda y: flow.solve(y).ys)(Y))
+
+
+def test_steps_evaluate_the_field_once_for_each_stage():
+    # Tsit5 has seven stages of which the last is the first of the next step: 6 n + 1 evaluations.
+    calls = []
+    flow = Flow(lambda t, y, args: calls.append(t) or swing(t, y, args), Euclidean(2), controller=Steps(4))
+    flow(Y)
+    assert len(calls) - 1 == 6 * 4 + 1  # and one to check the shape
+
+
+def test_adaptive_steps_against_scipy():
+    np.testing.assert_allclose(Flow(swing, Euclidean(2), controller=TIGHT)(Y), exact(), rtol=1e-8)
+
+
+def test_inverse():
+    for controller, bound in ((TIGHT, 1e-8), (Steps(5), 1e-3)):
+        flow = Flow(swirl(), SPHERE, controller=controller)
+        there = eqx.filter_jit(flow)(X)
+        assert SPHERE.dist(X, there) > 0.1
+        assert SPHERE.dist(eqx.filter_jit(flow.inverse)(there), X) < bound
+
+
+def test_path_lives_on_the_manifold():
+    ts = jnp.linspace(0.0, 1.0, 7)
+    paths = []
+    for controller in (TIGHT, Steps(5)):
+        flow = Flow(swirl(), SPHERE, controller=controller)
+        xs, end, raw = eqx.filter_jit(
+            lambda flow: (flow.path(X, ts), flow(X), flow.solve(X, saveat=diffrax.SaveAt(ts=ts)).ys)
+        )(flow)
+        assert xs.shape == (7, 3)
+        np.testing.assert_allclose(jnp.linalg.norm(xs, axis=1), 1, atol=1e-15)
+        np.testing.assert_allclose(xs[0], X, atol=1e-15)
+        np.testing.assert_allclose(xs[-1], end, atol=1e-14)
+        paths.append(xs)
+    # the solver's own interpolant is off the sphere, so that projecting is not idle
+    assert jnp.max(jnp.abs(jnp.linalg.norm(raw, axis=1) - 1)) > 1e-6
+    np.testing.assert_allclose(paths[0], paths[1], atol=1e-3)
+
+
+def test_path_outside_is_an_error():
+    flow = Flow(swing, Euclidean(2), controller=Steps(2))
+    with pytest.raises(Exception, match="between t0 and t1"):
+        flow.path(Y, jnp.asarray([0.5, 1.5]))
+
+
+REVERSE = [
+    (diffrax.RecursiveCheckpointAdjoint(), TIGHT),
+    (diffrax.DirectAdjoint(), TIGHT),
+    (diffrax.BacksolveAdjoint(), TIGHT),
+    (diffrax.RecursiveCheckpointAdjoint(), Steps(4)),
+]
+
+
+@functools.cache
+def difference_quotient():
+    """The derivative of a function of the end point along one direction of weights, x0 and args, by differences."""
+    primal, direction = loss_point()
+
+    @jax.jit
+    def value(s):
+        return loss(diffrax.DirectAdjoint(), TIGHT, *jax.tree.map(lambda p, d: p + s * d, primal, direction))
+
+    h = 1e-3
+    near, far = (value(k * h) - value(-k * h) for k in (1.0, 2.0))
+    return float((8 * near - far) / (12 * h))
+
+
+def loss_point():
+    field = swirl()
+    weights = eqx.filter(field, eqx.is_inexact_array)
+    primal = (weights, X, jnp.asarray(0.9))
+    keys = jax.random.split(jax.random.key(7), 3)
+    direction = (
+        jax.tree.map(lambda a: jax.random.normal(keys[0], a.shape), weights),
+        SPHERE.random_tangent(X, key=keys[1]),
+        jnp.asarray(1.3),
+    )
+    return primal, direction
+
+
+def loss(adjoint, controller, weights, x, args):
+    field = eqx.combine(weights, Swirl(None, None))
+    flow = Flow(field, SPHERE, controller=controller, adjoint=adjoint, max_steps=256)
+    return flow(x, args) @ jnp.asarray([1.0, -2.0, 0.5])
+
+
+@pytest.mark.parametrize(("adjoint", "controller"), REVERSE, ids=lambda a: type(a).__name__)
+def test_reverse_mode(adjoint, controller):
+    primal, direction = loss_point()
+    gradient = jax.jit(jax.grad(functools.partial(loss, adjoint, controller), (0, 1, 2)))(*primal)
+    got = sum(jnp.sum(g * d) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True))
+    assert all(jnp.max(jnp.abs(g)) > 1e-3 for g in jax.tree.leaves(gradient))
+    bound = 1e-7 if isinstance(controller, InvariantController) else 2e-3
+    np.testing.assert_allclose(got, difference_quotient(), rtol=bound)
+
+
+@pytest.mark.parametrize("controller", [TIGHT, Steps(4)], ids=lambda c: type(c).__name__)
+def test_forward_mode(controller):
+    primal, direction = loss_point()
+    f = functools.partial(loss, diffrax.ForwardMode(), controller)
+    _, got = jax.jit(lambda p, d: jax.jvp(f, p, d))(primal, direction)
+    bound = 1e-7 if isinstance(controller, InvariantController) else 2e-3
+    np.testing.assert_allclose(got, difference_quotient(), rtol=bound)
+
+
+@pytest.mark.parametrize("controller", [TIGHT, Steps(3)], ids=lambda c: type(c).__name__)
+def test_single_precision_and_batches(controller):
+    flow = Flow(swirl(dtype=jnp.float32), SPHERE, controller=controller, max_steps=64)
+    if controller is TIGHT:
+        flow = eqx.tree_at(
+            lambda f: f.controller, flow, InvariantController(diffrax.PIDController(rtol=1e-4, atol=1e-6))
+        )
+    xs = jnp.stack([X, -X, X[::-1]]).astype(jnp.float32)
+    ys, one, path = eqx.filter_jit(lambda f, xs: (jax.vmap(f)(xs), f(xs[0]), f.path(xs[0], jnp.linspace(0.0, 1.0, 3))))(
+        flow, xs
+    )
+    assert ys.dtype == one.dtype == path.dtype == jnp.float32
+    np.testing.assert_allclose(ys[0], one, rtol=1e-4)
+    np.testing.assert_allclose(path[-1], one, rtol=1e-4)
+
+
+def test_products_and_angles():
+    space = Product(Power(Sphere(2), 2), Torus(1), Euclidean(2))
+
+    def field(t, x, args):
+        points, angle, y = x
+        spin = jax.vmap(lambda p: jnp.cross(jnp.asarray([0.0, 0.0, 1.0]), p))(points)
+        return spin, 5 + 0 * angle, -y * t
+
+    x = (jnp.stack([X, X[::-1]]), jnp.asarray([3.0]), jnp.asarray([1.0, 2.0]))
+    turn = jnp.asarray([[jnp.cos(1.0), -jnp.sin(1.0), 0], [jnp.sin(1.0), jnp.cos(1.0), 0], [0, 0, 1]])
+    want = x[0] @ turn.T, x[1] + 5 - 4 * np.pi + 2 * np.pi, x[2] * jnp.exp(-0.5)
+    for controller in (TIGHT, Steps(6)):
+        got = eqx.filter_jit(Flow(field, space, controller=controller))(x)
+        assert space.belongs(got)
+        for a, b in zip(got, want, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-5)
+
+
+def test_times_are_values():
+    # t0 and t1 may be traced, and differentiated; the last point is the field at t1.
+    for controller in (Steps(4), TIGHT):
+        slope = jax.grad(lambda t1, c=controller: Flow(swing, Euclidean(2), controller=c, t1=t1)(Y)[0])(
+            jnp.asarray(1.0)
+        )
+        np.testing.assert_allclose(slope, swing(jnp.asarray(1.0), jnp.asarray(exact()), None)[0], rtol=5e-2)
+
+
+def test_constant_steps_and_dt0():
+    flow = Flow(swing, Euclidean(2), controller=diffrax.ConstantStepSize(), dt0=0.2)
+    unrolled = Flow(swing, Euclidean(2), controller=Steps(5))
+    np.testing.assert_allclose(flow(Y), unrolled(Y), rtol=1e-13)
+    np.testing.assert_allclose(flow.inverse(Y), unrolled.inverse(Y), rtol=1e-13)
+    assert flow.solve(Y).stats["num_steps"] == 5
+
+
+def test_wrong_use_is_named():
+    with pytest.raises(ValueError, match=r"`x` should be one point .*received shape \(4, 3\)"):
+        Flow(swirl(), SPHERE)(jnp.ones((4, 3)))
+    with pytest.raises(ValueError, match=r"(?s)tangent at x.*f64\[3\].*It returned f64\[2\]"):
+        Flow(lambda t, x, args: x[:2], SPHERE)(X)
+    with pytest.raises(ValueError, match=r"(?s)It returned .*f64\[3\]"):
+        Flow(lambda t, x, args: (x, x), SPHERE, controller=Steps(2))(X)
+    with pytest.raises(ValueError, match=r"f32\[3\].*It returned f64\[3\]"):
+        Flow(lambda t, x, args: x.astype(jnp.float64), SPHERE)(X.astype(jnp.float32))
+    with pytest.raises(ValueError, match="floating-point"):
+        Flow(swirl(), SPHERE)(jnp.asarray([1, 0, 0]))
+    with pytest.raises(ValueError, match="leave out dt0"):
+        Flow(swing, Euclidean(2), controller=Steps(2), dt0=0.1)
+    with pytest.raises(ValueError, match="n >= 1"):
+        Steps(0)
+    with pytest.raises(Exception, match="maximum number of solver steps"):
+        Flow(swing, Euclidean(2), controller=TIGHT, max_steps=3)(Y)
