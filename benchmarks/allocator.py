@@ -1,6 +1,6 @@
 """Does keeping freed memory make training faster? One training step with and without it, each in a process of its own.
 
-    python benchmarks/allocator.py
+python benchmarks/allocator.py
 """
 
 import json

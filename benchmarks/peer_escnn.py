@@ -47,6 +47,7 @@ class SmallC8(torch.nn.Module):
         )
 
     def forward(self, images):
+        """Logits of a batch of images, padded to 29 x 29 so that pooling keeps the centre."""
         u = self.body(nn.GeometricTensor(torch.nn.functional.pad(images, (0, 1, 0, 1)), self.input)).tensor
         return self.head(self.pool(u).flatten(1))
 
@@ -89,7 +90,9 @@ def main():
             part = len(tests) if epoch == args.epochs - 1 else 10_000
             called = torch.cat([model(tests[j : j + 500]).argmax(1) for j in range(0, part, 500)])
         accuracy = float((called == truths[:part]).double().mean())
-        history.append({"epoch": epoch + 1, "seconds_training": trained, "test_accuracy": accuracy, "test_images": part})
+        history.append(
+            {"epoch": epoch + 1, "seconds_training": trained, "test_accuracy": accuracy, "test_images": part}
+        )
         print(f"epoch {epoch + 1}: {accuracy:.4f} on {part} images after {trained:.0f} s of training", flush=True)
     result = {
         "question": "How far does a small escnn network get on the same digits in the same time?",

@@ -23,7 +23,11 @@ def train(preset: str, seed: int, folder: Path) -> Path:
     """One run, unless it is there already; resumed if it was interrupted."""
     run = folder / f"{preset}-seed{seed}"
     if not (run / "metrics.json").exists():
-        words = ["--resume", "--out", str(run)] if run.exists() else ["--preset", preset, "--seed", str(seed), "--out", str(run)]
+        words = (
+            ["--resume", "--out", str(run)]
+            if run.exists()
+            else ["--preset", preset, "--seed", str(seed), "--out", str(run)]
+        )
         subprocess.run([sys.executable, "-m", "equivax.tasks", "train", "rotated-mnist", *words], check=True)
     return run
 

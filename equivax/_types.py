@@ -21,7 +21,6 @@ AlgebraElement = Float[Array | np.ndarray, "d d"]
 Matrices = Float[np.ndarray, "_k d d"]
 Key = PRNGKeyArray
 RealScalar = float | int | Float[ArrayLike, ""]
-VectorField = Callable[[Any, Point, Any], Tangent]
 
 __all__ = [
     "AlgebraElement",
@@ -39,5 +38,4 @@ __all__ = [
     "Shaped",
     "Signal",
     "Tangent",
-    "VectorField",
 ]

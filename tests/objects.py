@@ -159,11 +159,10 @@ REPS = [
 ]
 
 MANIFOLDS = [
-    Euclidean(3),
     Sphere(2),
     Torus(2),
-    Product(Sphere(2), Torus(1)),
-    Power(Sphere(2), 3),
+    Product(Sphere(2), Euclidean(2)),
+    Power(Sphere(1), 3),
 ]
 
 GRID = PixelGrid(8, 8)

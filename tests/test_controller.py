@@ -131,9 +131,9 @@ def test_a_plain_controller_takes_other_steps():
 
 def test_single_precision():
     error, steps, _ = mismatch("turned sphere", invariant, jnp.float32)
-    assert error < 1e-5
+    assert error < 4e-6
     assert steps[0] == steps[1]
-    assert mismatch("turned sphere", plain, jnp.float32)[0] > 5e-5
+    assert mismatch("turned sphere", plain, jnp.float32)[0] > 4 * error
 
 
 def radius_and_speed(x):
@@ -162,8 +162,9 @@ def test_clipped_steps_are_stepped_to():
         flow = Flow(kepler, PLANE, controller=CONTROLLERS[name](RTOL), t1=3.0, max_steps=128)
         ts = np.asarray(flow.solve(ORBIT, saveat=diffrax.SaveAt(steps=True)).ts)
         assert np.min(np.abs(ts - 0.5)) < 1e-12
-        back = flow.inverse(flow(ORBIT))
-        np.testing.assert_allclose(back[0], ORBIT[0], atol=0.05)
+    # backwards, the times to step to are met in the other order
+    back = eqx.filter_jit(lambda x: flow.inverse(flow(x)))(ORBIT)
+    np.testing.assert_allclose(back[0], ORBIT[0], atol=0.05)
 
 
 def first_step(field, x, rtol, atol, t0=0.0, t1=1.0, scale=1.0):

@@ -252,12 +252,9 @@ def test_products_and_angles():
 
 
 def test_times_are_values():
-    # t0 and t1 may be traced, and differentiated; the last point is the field at t1.
-    for controller in (Steps(4), TIGHT):
-        slope = jax.grad(lambda t1, c=controller: Flow(swing, Euclidean(2), controller=c, t1=t1)(Y)[0])(
-            jnp.asarray(1.0)
-        )
-        np.testing.assert_allclose(slope, swing(jnp.asarray(1.0), jnp.asarray(exact()), None)[0], rtol=5e-2)
+    # t0 and t1 may be traced and differentiated: the derivative by the end of time is the field there.
+    slope = jax.jit(jax.grad(lambda t1: Flow(swing, Euclidean(2), controller=Steps(4), t1=t1)(Y)[0]))(jnp.asarray(1.0))
+    np.testing.assert_allclose(slope, swing(jnp.asarray(1.0), jnp.asarray(exact()), None)[0], rtol=1e-3)
 
 
 def test_constant_steps_and_dt0():
@@ -277,8 +274,6 @@ def test_wrong_use_is_named():
         Flow(lambda t, x, args: (x, x), SPHERE, controller=Steps(2))(X)
     with pytest.raises(ValueError, match=r"f32\[3\].*It returned f64\[3\]"):
         Flow(lambda t, x, args: x.astype(jnp.float64), SPHERE)(X.astype(jnp.float32))
-    with pytest.raises(ValueError, match="floating-point"):
-        Flow(swirl(), SPHERE)(jnp.asarray([1, 0, 0]))
     with pytest.raises(ValueError, match="leave out dt0"):
         Flow(swing, Euclidean(2), controller=Steps(2), dt0=0.1)
     with pytest.raises(ValueError, match="n >= 1"):

@@ -5,7 +5,7 @@ from typing import Any
 import equinox as eqx
 import jax.numpy as jnp
 
-from .._types import RealScalar, Signal
+from .._types import Signal
 from ..fields import SteerableLayer
 from ..geometry import PixelGrid
 from ..symmetry import SignalAction
@@ -41,16 +41,16 @@ class Cascade(eqx.Module):
             u = stage(u, args) if isinstance(stage, Flow) else stage(u)
         return u
 
-    def path(self, u: Signal, frames: int = 3) -> list[tuple[RealScalar, PixelGrid, Signal]]:
+    def path(self, u: Signal, frames: int = 3) -> list[tuple[float, PixelGrid, Signal]]:
         """Moments of the evolution, `(t, grid, signal)`: the input, and `frames` equally spaced ones of each flow."""
-        t: RealScalar = 0.0
-        moments: list[tuple[RealScalar, PixelGrid, Signal]] = [(t, self.action_in.grid, u)]
+        t = 0.0
+        moments: list[tuple[float, PixelGrid, Signal]] = [(t, self.action_in.grid, u)]
         for stage in self.stages:
             if isinstance(stage, Flow):
                 ts = jnp.linspace(stage.t0, stage.t1, frames, dtype=u.dtype)
                 states = stage.path(u, ts)
                 moments += [(float(s), _ends(stage)[1].grid, v) for s, v in zip(ts, states, strict=True)]
-                t, u = stage.t1, states[-1]
+                t, u = float(ts[-1]), states[-1]
             else:
                 u = stage(u)
                 moments.append((t, stage.target, u))

@@ -1,7 +1,7 @@
 """The protocol of fields, and their algebra."""
 
 import abc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -21,7 +21,12 @@ class AbstractField(eqx.Module):
     Weights are array leaves. Fields add and scale: `f + g`, `0.5 * f`.
     """
 
-    action: eqx.AbstractVar[AbstractAction]
+    if TYPE_CHECKING:  # a field or a property, as a subclass likes; type checkers know that only as a property
+
+        @property
+        def action(self) -> AbstractAction: ...
+    else:
+        action: eqx.AbstractVar[AbstractAction]
 
     @abc.abstractmethod
     def __call__(self, t: RealScalar, x: Point, args: Any) -> Tangent:

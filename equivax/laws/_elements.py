@@ -1,8 +1,10 @@
 """Which elements of a group a law is asked about."""
 
+import functools
+
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from .._types import Key, Matrices
 from ..symmetry import AbstractAction, AbstractGroup, Dihedral, SignalAction
@@ -20,8 +22,14 @@ def probe_elements(group: AbstractGroup, *, key: Key, samples: int = 4) -> Matri
     """
     if group.is_finite and group.order <= EXHAUSTIVE_ORDER:
         return np.array(group.elements)
-    drawn = jax.vmap(lambda k: group.sample(key=k))(jax.random.split(key, samples))
-    return np.concatenate([group.discrete_generators, np.asarray(drawn, np.float64)])
+    drawn = np.asarray(draw(group, samples, key), np.float64)
+    return np.concatenate([group.discrete_generators, drawn])
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def draw(group: AbstractGroup, samples: int, key: Key) -> Float[Array, "samples d d"]:
+    """Independent samples of a group, compiled once for each group."""
+    return jax.vmap(lambda k: group.sample(key=k))(jax.random.split(key, samples))
 
 
 def exact_elements(action: SignalAction) -> Matrices:

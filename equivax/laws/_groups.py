@@ -2,13 +2,12 @@
 
 import itertools
 
-import jax
 import numpy as np
 import scipy.linalg
 
 from .._types import Element, Key, Matrices
 from ..symmetry import AbstractGroup
-from ._elements import probe_elements
+from ._elements import draw, probe_elements
 from ._verdict import Verdict, VerdictTable, equality, rounding
 
 
@@ -19,7 +18,7 @@ def group_axioms(group: AbstractGroup, *, key: Key, samples: int = 4, tolerance:
     samples are orthogonal, of the right determinant, and for a finite group among its `elements`, which are closed
     under products. Errors are relative to the product of the norms of the factors, as large boosts need it.
     """
-    drawn = jax.vmap(lambda k: group.sample(key=k))(jax.random.split(key, samples))
+    drawn = draw(group, samples, key)
     limit = rounding(drawn.dtype, tolerance)
     sampled = np.asarray(drawn, np.float64)
     probes = probe_elements(group, key=key, samples=samples)

@@ -1,5 +1,7 @@
 """The axioms of representations, and the invariance of bases."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -47,43 +49,47 @@ def representation_axioms(
             vacuous=blind,
         ),
         equality("unit", "rho(1) = 1", _norm(rep.rho(group.identity) - np.eye(rep.dim)), max(rep.dim, 1) ** 0.5, limit),
-        _traced(rep, g, rho, limit, blind),
     ]
-    if len(group.lie_algebra):
-        verdicts += _differential(rep, g, rho, limit, key)
+    # One random direction xi at each g; none for finite groups.
+    algebra = group.lie_algebra
+    coefficients = np.asarray(jax.random.normal(key, (2, len(g), len(algebra))), np.float64)
+    xi, eta = np.einsum("snk,kij->snij", coefficients, algebra)
+    values, velocities = map(np.asarray, _along(rep, jnp.asarray(g), jnp.asarray(xi @ g)))
+    gaps = [_norm(v - r) for v, r in zip(values, rho, strict=True)]
+    # Inverses and powers of g lose digits as its condition says.
+    scales = [_norm(r) * np.linalg.cond(x) for x, r in zip(g, rho, strict=True)]
+    verdicts.append(equality("tracing", "rho(g) traced = rho(g) in NumPy", gaps, scales, limit, vacuous=blind))
+    if len(algebra):
+        verdicts += _differential(rep, g, rho, xi, eta, velocities, limit)
     return VerdictTable(verdicts)
 
 
-def _traced(rep: AbstractRep, g: Matrices, rho: list, limit: float, blind: bool) -> Verdict:
-    traced = np.asarray(jax.jit(jax.vmap(rep.rho))(jnp.asarray(g)))
-    gaps = [_norm(t - r) for t, r in zip(traced, rho, strict=True)]
-    # A polynomial of degree k in g loses digits as the k-th power of the condition of g, on which inverses depend too.
-    scales = [_norm(r) * np.linalg.cond(x) for x, r in zip(g, rho, strict=True)]
-    return equality("tracing", "rho(g) traced = rho(g) in NumPy", gaps, scales, limit, vacuous=blind)
+@functools.partial(jax.jit, static_argnums=0)
+def _along(rep: AbstractRep, g: Float[Array, "n d d"], v: Float[Array, "n d d"]) -> tuple[Array, Array]:
+    """rho(g) and its derivative along v, for each pair."""
+    return jax.vmap(lambda a, b: jax.jvp(rep.rho, (a,), (b,)))(g, v)
 
 
-def _differential(rep: AbstractRep, g: Matrices, rho: list, limit: float, key: Key) -> list[Verdict]:
-    algebra = rep.group.lie_algebra
-    coefficients = np.asarray(jax.random.normal(key, (2, 3, len(algebra))), np.float64)
-    xi, eta = np.einsum("snk,kij->snij", coefficients, algebra)
+def _differential(
+    rep: AbstractRep,
+    g: Matrices,
+    rho: list,
+    xi: Matrices,
+    eta: Matrices,
+    velocities: Float[np.ndarray, "n dim dim"],
+    limit: float,
+) -> list[Verdict]:
     rates = [rep.drho(x) for x in xi]
     still = max(map(_norm, rates)) <= limit
-
-    curves = [(x, h, rate @ r) for x, rate in zip(xi, rates, strict=True) for h, r in zip(g, rho, strict=True)]
-    velocity = jax.jit(jax.vmap(lambda x, h: jax.jvp(rep.rho, (h,), (x @ h,))[1]))
-    left = np.asarray(
-        velocity(jnp.asarray(np.stack([c[0] for c in curves])), jnp.asarray(np.stack([c[1] for c in curves])))
-    )
     small = [x / max(1.0, _norm(x)) for x in xi]
     verdicts = [
         equality(
             "derivative",
             "d/dt rho(exp(t xi) g) = drho(xi) rho(g)",
-            [_norm(v - c[2]) for v, c in zip(left, curves, strict=True)],
+            [_norm(v - rate @ r) for v, rate, r in zip(velocities, rates, rho, strict=True)],
             [
                 (_norm(rate) + _norm(x)) * _norm(r) * np.linalg.cond(h)
-                for x, rate in zip(xi, rates, strict=True)
-                for h, r in zip(g, rho, strict=True)
+                for x, rate, h, r in zip(xi, rates, g, rho, strict=True)
             ],
             limit,
             vacuous=still,
@@ -105,7 +111,7 @@ def _differential(rep: AbstractRep, g: Matrices, rho: list, limit: float, key: K
             vacuous=still,
         ),
     ]
-    if len(algebra) > 1:
+    if len(rep.group.lie_algebra) > 1:
         verdicts.append(
             equality(
                 "bracket",

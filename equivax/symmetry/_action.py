@@ -1,6 +1,7 @@
 """Actions of groups on spaces: linear, by angles, on products; generators and push-forwards derived once."""
 
 import abc
+from typing import TYPE_CHECKING
 
 import equinox as eqx
 import jax
@@ -24,8 +25,16 @@ class AbstractAction(eqx.Module):
     and the push-forward of tangent vectors $(L_g)_* v$ at $g \cdot x$.
     """
 
-    group: eqx.AbstractVar[AbstractGroup]
-    space: eqx.AbstractVar[AbstractManifold]
+    if TYPE_CHECKING:  # a field or a property, as a subclass likes; type checkers know that only as a property
+
+        @property
+        def group(self) -> AbstractGroup: ...
+
+        @property
+        def space(self) -> AbstractManifold: ...
+    else:
+        group: eqx.AbstractVar[AbstractGroup]
+        space: eqx.AbstractVar[AbstractManifold]
 
     @abc.abstractmethod
     def __call__(self, g: Element, x: Point) -> Point:

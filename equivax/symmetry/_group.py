@@ -135,17 +135,13 @@ def random_walk(group: AbstractGroup, *, key: Key, length: int = 8) -> Float[Arr
     # On a compact group long steps mix well. On others they run away, into elements too ill-conditioned to be of use.
     stride = 1.0 if group.is_orthogonal else length**-0.5
     algebra, discrete = jnp.asarray(group.lie_algebra), jnp.asarray(group.discrete_generators)
-    g = jnp.asarray(group.identity)
-    for step_key in jax.random.split(key, length):
+    choices = jnp.concatenate([jnp.asarray(group.identity)[None], discrete])
+
+    def step(g: Float[Array, "d d"], step_key: Key) -> tuple[Float[Array, "d d"], None]:
         normal_key, which_key = jax.random.split(step_key)
         if len(algebra):
-            g = (
-                jax.scipy.linalg.expm(
-                    jnp.tensordot(stride * jax.random.normal(normal_key, (len(algebra),)), algebra, 1)
-                )
-                @ g
-            )
-        if len(discrete):
-            choices = jnp.concatenate([jnp.eye(group.d)[None], discrete])
-            g = choices[jax.random.randint(which_key, (), 0, len(choices))] @ g
-    return g
+            xi = jnp.tensordot(stride * jax.random.normal(normal_key, (len(algebra),)), algebra, 1)
+            g = jax.scipy.linalg.expm(xi) @ g
+        return choices[jax.random.randint(which_key, (), 0, len(choices))] @ g, None
+
+    return jax.lax.scan(step, jnp.asarray(group.identity), jax.random.split(key, length))[0]

@@ -115,7 +115,7 @@ def _check_closure(algebra: Matrices, discrete: Matrices) -> None:
 
     def outside(matrix: np.ndarray) -> float:
         vector = matrix.reshape(-1)
-        return float(np.linalg.norm(vector - span @ (span.T @ vector)) / max(1.0, np.linalg.norm(vector)))
+        return float(np.linalg.norm(vector - span @ (span.T @ vector))) / max(1.0, float(np.linalg.norm(vector)))
 
     for i, A in enumerate(algebra):
         for j in range(i):

@@ -27,11 +27,12 @@ class SignalAction(AbstractAction):
     rep: AbstractRep = eqx.field(static=True)
     grid: PixelGrid
 
-    def __check_init__(self):
-        if self.rep.group.d != 2:
+    def __init__(self, rep: AbstractRep, grid: PixelGrid):
+        if rep.group.d != 2:
             raise GroupError(
-                f"Signals on a pixel grid need a group of 2 x 2 matrices; {self.rep.group} has d={self.rep.group.d}."
+                f"Signals on a pixel grid need a group of 2 x 2 matrices; {rep.group} has d={rep.group.d}."
             )
+        self.rep, self.grid = rep, grid
 
     @property
     def group(self) -> AbstractGroup:

@@ -14,13 +14,13 @@ from ..symmetry import REFLECTION, Dihedral, SignalAction, TrivialAction, rotati
 from ._classifier import ImageClassifier, ModelConfig, build_classifier
 from ._weights import split
 
-# The same continuous picture is sampled on grids this many times as fine as the one that was trained on.
-REFINEMENTS = (1, 2, 4)
 # Below this relative error a float32 evaluation sees rounding, and no order of convergence can be read off.
 ROUNDING_FLOOR = 2e-5
 
 
-def audit(model: ImageClassifier, config: ModelConfig, *, key: PRNGKeyArray) -> dict[str, Any]:
+def audit(
+    model: ImageClassifier, config: ModelConfig, *, refinements: tuple[int, ...] = (1, 2, 4), key: PRNGKeyArray
+) -> dict[str, Any]:
     r"""The verdicts of the laws on a model, and its errors of equivariance by angle and by resolution.
 
     - Elements that map the pixels to themselves (quarter turns; flips, if the group has them): exact to rounding, for the
@@ -28,7 +28,8 @@ def audit(model: ImageClassifier, config: ModelConfig, *, key: PRNGKeyArray) -> 
     - Reflections, where the group has none, are refused: the check that must fail.
     - Other angles: one band-limited picture, known at every point of the plane, is turned *before* it is sampled, so that no
       interpolation enters. For angles in the group what is left is the error of discretisation, which falls as the same
-      weights are sampled on finer grids; for other angles a finite group leaves an algebraic error, which does not.
+      weights are sampled on grids `refinements` times as fine; for other angles a finite group leaves an algebraic error,
+      which does not.
 
     **Returns:** `verdicts`, a list of dictionaries; `equivariance`, error by group element; `angles` with the errors at each
     refinement; `refinement` with sizes, errors and the observed `order`.
@@ -51,8 +52,8 @@ def audit(model: ImageClassifier, config: ModelConfig, *, key: PRNGKeyArray) -> 
             elements=REFLECTION[None],
         )
         verdicts += (_renamed(refused, f"a reflection, which {config.group} has not, is refused"),)
-    angles = _by_angle(model, config, picture_key)
-    refinement = _convergence(angles, config)
+    angles = _by_angle(model, config, refinements, picture_key)
+    refinement = _convergence(angles, config, refinements)
     if refinement["order"] is not None:
         verdicts += (
             Verdict(
@@ -95,17 +96,20 @@ def _stages(model: ImageClassifier, noise: Float[Array, "points 1"], action: Sig
     return VerdictTable(verdicts)
 
 
-def _by_angle(model: ImageClassifier, config: ModelConfig, key: PRNGKeyArray) -> dict[str, list[float]]:
+def _by_angle(
+    model: ImageClassifier, config: ModelConfig, refinements: tuple[int, ...], key: PRNGKeyArray
+) -> dict[str, list[float]]:
     """The relative change of the invariants when the picture turns, by angle, at each refinement."""
     degrees = np.arange(0.0, 91.0, 7.5)
     result: dict[str, list[float]] = {"degrees": degrees.tolist()}
     weights = jax.tree.leaves(split(model)[0])
-    for factor in REFINEMENTS:
+    for factor in refinements:
         finer = build_classifier(config, size=model.grid.height, refine=factor, key=jax.random.key(0))
         places, constants = split(finer)  # the same weights in the same places, on other grids
         finer = eqx.combine(jax.tree.unflatten(jax.tree.structure(places), weights), constants)
         pictures = np.stack([_picture(finer.grid, angle, key) for angle in np.deg2rad(degrees)]).astype(np.float32)
-        values = np.asarray(eqx.filter_jit(lambda m, u: jax.lax.map(m.invariants, u))(finer, jnp.asarray(pictures)))
+        read = eqx.filter_jit(lambda m, u: m.invariants(u))
+        values = np.stack([np.asarray(read(finer, jnp.asarray(picture))) for picture in pictures])
         change = np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])
         result["error" if factor == 1 else f"error_{factor}x"] = change.tolist()
     return result
@@ -121,27 +125,37 @@ def _picture(grid: PixelGrid, angle: float, key: PRNGKeyArray) -> Float[np.ndarr
     return (np.exp(-(distances**2) / 2 / (side / 14) ** 2) @ heights).reshape(grid.shape)
 
 
-def _convergence(angles: dict[str, list[float]], config: ModelConfig) -> dict[str, Any]:
+def _convergence(angles: dict[str, list[float]], config: ModelConfig, refinements: tuple[int, ...]) -> dict[str, Any]:
     """Errors against resolution at the angle of the group that the pixels cannot represent, and their order."""
     finite = config.group[0] in "CD"
     n = int(config.group[1:]) if finite else None
     inside = [
-        i for i, d in enumerate(angles["degrees"]) if d % 90 and (n is None or abs((d * n / 360) - round(d * n / 360)) < 1e-9)
+        i
+        for i, d in enumerate(angles["degrees"])
+        if d % 90 and (n is None or abs((d * n / 360) - round(d * n / 360)) < 1e-9)
     ]
     outside = [i for i, d in enumerate(angles["degrees"]) if d % 90 and i not in inside]
-    finest = angles[f"error_{REFINEMENTS[-1]}x"]
+    finest = angles[f"error_{refinements[-1]}x"]
     algebraic = max((finest[i] for i in outside), default=0.0)
     if not inside:
         return {"sizes": [], "error": [], "order": None, "degrees": None, "algebraic_error": algebraic}
     at = max(inside, key=lambda i: angles["error"][i])
-    errors = [angles["error" if f == 1 else f"error_{f}x"][at] for f in REFINEMENTS]
-    used = [(f, e) for f, e in zip(REFINEMENTS, errors, strict=True) if e > ROUNDING_FLOOR or f == 1]
+    errors = [angles["error" if f == 1 else f"error_{f}x"][at] for f in refinements]
+    used = [(f, e) for f, e in zip(refinements, errors, strict=True) if e > ROUNDING_FLOOR or f == 1]
     if len(used) < 2:
-        used = list(zip(REFINEMENTS, errors, strict=True))[:2]
+        used = list(zip(refinements, errors, strict=True))[:2]
     order = -float(np.polyfit(np.log([f for f, _ in used]), np.log([max(e, 1e-12) for _, e in used]), 1)[0])
-    sizes = [f * config.fine for f in REFINEMENTS]
-    return {"sizes": sizes, "error": errors, "order": order, "degrees": angles["degrees"][at], "algebraic_error": algebraic}
+    sizes = [f * config.fine for f in refinements]
+    return {
+        "sizes": sizes,
+        "error": errors,
+        "order": order,
+        "degrees": angles["degrees"][at],
+        "algebraic_error": algebraic,
+    }
 
 
 def _renamed(verdict: Verdict, name: str) -> Verdict:
-    return Verdict(name, verdict.statement, verdict.error, verdict.scale, verdict.tolerance, verdict.vacuous, verdict.detail)
+    return Verdict(
+        name, verdict.statement, verdict.error, verdict.scale, verdict.tolerance, verdict.vacuous, verdict.detail
+    )

@@ -32,13 +32,13 @@ class ModelConfig:
     """Copies of the feature on the second grid."""
     lift_order: int = 4
     """The highest derivative taken of the image."""
-    fine_order: int = 0
+    fine_order: int = 2
     """The highest derivative in the evolution on the first grid; 0 is a pure reaction, and the cheapest."""
     coarse_order: int = 2
     """The highest derivative in the evolution on the second grid."""
     fine_steps: int = 1
     """Solver steps (and knots of the coefficients in time) on the first grid, t from 0 to 1/2."""
-    coarse_steps: int = 3
+    coarse_steps: int = 2
     """Solver steps (and knots) on the second grid, t from 1/2 to 1."""
     solver: str = "Euler"
     """The solver: the name of any explicit Diffrax solver (Euler, Heun, Tsit5, ...)."""
@@ -99,9 +99,11 @@ class ImageClassifier(eqx.Module):
     def evolution(self, image: Float[Array, "height width"], n: int) -> list[tuple[float, Float[Array, "h w"]]]:
         """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image."""
         moments = self.cascade.path(self.grid.flatten(image), n)
+        # A lift and a down-sampling take no time: of several moments at one time on one grid the last one counts.
+        latest = {(t, grid): u for t, grid, u in moments}
         return [
-            (float(t), grid.unflatten(jnp.sqrt(jnp.mean(u**2, axis=-1, keepdims=True)))[..., 0])
-            for t, grid, u in moments
+            (t, grid.unflatten(jnp.sqrt(jnp.mean(u**2, axis=-1, keepdims=True)))[..., 0])
+            for (t, grid), u in latest.items()
         ]
 
     def count(self, image: Float[Array, "height width"]) -> dict[str, int]:
@@ -115,7 +117,7 @@ class ImageClassifier(eqx.Module):
                     else int(stage.solve(u).stats["num_steps"])
                 )
                 steps += n
-                evaluations += n * (1 if isinstance(stage.solver, diffrax.Euler) else stage.solver.tableau.num_stages)
+                evaluations += n * _evaluations_per_step(stage.solver)
             u = stage(u)
         return {"steps": steps, "function_evaluations": evaluations}
 
@@ -219,5 +221,10 @@ def _controller(config: ModelConfig, steps: int) -> Steps | InvariantController:
     if config.rtol is None:
         return Steps(steps)
     if config.solver == "Euler":
-        raise TaskError("adaptive steps (--model.rtol) need a solver with an error estimate, such as Bosh3 or Tsit5.")
+        raise TaskError("adaptive steps (--rtol) need a solver with an error estimate, such as Bosh3 or Tsit5.")
     return InvariantController(diffrax.PIDController(rtol=config.rtol, atol=1e-2 * config.rtol))
+
+
+def _evaluations_per_step(solver: diffrax.AbstractSolver) -> int:
+    tableau = getattr(solver, "tableau", None)  # Euler has none
+    return 1 if tableau is None else tableau.num_stages

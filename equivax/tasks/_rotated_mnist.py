@@ -118,7 +118,8 @@ def _carry_out(
     )
     trained = fitted.average
     with console.status("audit") if console.is_terminal else contextlib.nullcontext():
-        verdicts = audit(trained, config.model, key=jax.random.fold_in(key, 2))
+        refinements = (1, 2) if config.preset == "tiny" else (1, 2, 4)
+        verdicts = audit(trained, config.model, refinements=refinements, key=jax.random.fold_in(key, 2))
     baseline: dict[str, Any] = {}
     if config.baseline:
         plain = build_baseline(found["parameters"], data.classes, key=jax.random.fold_in(key, 3))
