@@ -153,7 +153,7 @@ def test_path_lives_on_the_manifold():
 
 def test_path_outside_is_an_error():
     flow = Flow(swing, Euclidean(2), controller=Steps(2))
-    with pytest.raises(Exception, match="between t0 and t1"):
+    with pytest.raises(ValueError, match=r"between t0 = 0.0 and t1 = 1.0"):
         flow.path(Y, jnp.asarray([0.5, 1.5]))
 
 

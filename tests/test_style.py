@@ -85,7 +85,8 @@ def test_abstract_classes_have_few_abstract_members():
     found = 0
     for path, node in nodes(ast.ClassDef):
         decorators = [name(d) for member in node.body for d in getattr(member, "decorator_list", [])]
-        variables = [m for m in node.body if isinstance(m, ast.AnnAssign) and name(m.annotation) == "AbstractVar"]
+        # Anywhere in the class: some stand in the branch that the type checker does not see.
+        variables = [m for m in ast.walk(node) if isinstance(m, ast.AnnAssign) and name(m.annotation) == "AbstractVar"]
         count = decorators.count("abstractmethod") + len(variables)
         if node.name.startswith("Abstract"):
             assert FEWEST <= count <= MOST, f"{path}: {node.name} has {count} abstract members"

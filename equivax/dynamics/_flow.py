@@ -8,6 +8,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Point, RealScalar, Tangent
@@ -63,11 +64,11 @@ class Flow(eqx.Module):
     def path(self, x0: Point, ts: Float[Array, " times"], args: Any = None) -> Point:
         """The points x(ts) of M, stacked along a new first axis; ts in order, between t0 and t1.
 
-        Between steps the solver interpolates, and its interpolant leaves M: the points are projected after that.
+        Between the steps the solver interpolates, and its interpolant leaves M: the points are projected after that.
         """
         ts = jnp.asarray(ts, dtype=self._check(x0, args))
         if isinstance(self.controller, Steps):
-            ts = eqx.error_if(ts, (ts - self.t0) * (ts - self.t1) > 0, "The times `ts` should lie between t0 and t1.")
+            _check_times(ts, self.t0, self.t1)
             knots, _, dense = self._march(self.controller, x0, args, reverse=False)
             xs = jax.vmap(lambda t: interpolate(self.solver, knots, dense, t))(ts)
         else:
@@ -146,6 +147,16 @@ class Flow(eqx.Module):
                 f"{show(meant)}. It returned {show(received)}."
             )
         return dtype
+
+
+def _check_times(ts: Any, t0: Any, t1: Any) -> None:
+    # Known times only: a check at run time is a call back to Python, and such programs are not kept in JAX's disk cache.
+    if any(isinstance(t, jax.core.Tracer) for t in (ts, t0, t1)):
+        return
+    known = np.asarray(ts, dtype=float)
+    slack = 1e-6 * abs(float(t1) - float(t0))
+    if np.any((known < min(t0, t1) - slack) | (known > max(t0, t1) + slack)):
+        raise ValueError(f"The times `ts` should lie between t0 = {t0} and t1 = {t1}; received {known}.")
 
 
 class _Unpacked(eqx.Module):

@@ -6,6 +6,7 @@ asserted, nothing is printed. Tests, the audit after a training and the command 
 
 from ._actions import action_axioms as action_axioms
 from ._elements import describe as describe
+from ._elements import draw as draw
 from ._elements import exact_elements as exact_elements
 from ._elements import probe_elements as probe_elements
 from ._equivariance import equivariance as equivariance

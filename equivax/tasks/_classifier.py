@@ -98,7 +98,7 @@ class ImageClassifier(eqx.Module):
 
     def evolution(self, image: Float[Array, "height width"], n: int) -> list[tuple[float, Float[Array, "h w"]]]:
         """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image."""
-        moments = self.cascade.path(self.grid.flatten(image), n)
+        moments = self.cascade.path(self.grid.flatten(image), n)[1:]
         # A lift and a down-sampling take no time: of several moments at one time on one grid the last one counts.
         latest = {(t, grid): u for t, grid, u in moments}
         return [
