@@ -22,9 +22,9 @@ class ModelConfig:
 
     group: str = "C8"
     """The group acting on the plane: C<n>, D<n> (regular features), SO2 or O2 (irreducible features)."""
-    fine: int = 14
+    fine: int = 12
     """Pixels across the first grid that the signal evolves on."""
-    coarse: int = 7
+    coarse: int = 6
     """Pixels across the second grid."""
     fine_width: int = 8
     """Copies of the feature (regular, or one of each weight) on the first grid."""
