@@ -77,7 +77,7 @@ def best() -> RotatedMnistConfig:
     return RotatedMnistConfig(
         preset="best",
         model=ModelConfig(group="C16", fine_width=4, coarse_width=6, coarse_steps=3, read_width=8),
-        train=TrainConfig(epochs=28),
+        train=TrainConfig(epochs=22),
     )
 
 
