@@ -57,7 +57,7 @@ def build(config, *, size=28, key):
     return StandIn(jax.random.normal(key, (10, 784), jnp.float32) / 28)
 
 
-def audit(model, config, *, key):
+def audit(model, config, *, refinements=(1,), key):
     error = 0.5 if os.environ.get("BREAK_A_LAW") else 1e-8
     verdict = {"name": "quarter", "statement": "f(g [u]) = f(u)", "error": error, "scale": 1.0, "tolerance": 1e-4}
     return {
