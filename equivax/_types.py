@@ -1,8 +1,5 @@
 """The vocabulary of shapes: what the signatures of the library call things."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, PyTree, Shaped
 

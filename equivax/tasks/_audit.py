@@ -35,24 +35,24 @@ def audit(
     refinement; `refinement` with sizes, errors and the observed `order`.
     """
     grid, group = model.grid, model.group
-    noise_key, picture_key = jax.random.split(key)
-    noise = jax.random.uniform(noise_key, (grid.size, 1), jnp.float32)
+    # A picture like those the model was trained on: on noise a trained network may saturate, and prove nothing.
+    picture = grid.flatten(jnp.asarray(_picture(grid, 0.0, key), jnp.float32))
     on_images = SignalAction(trivial(group), grid)
     on_logits = TrivialAction(group, Euclidean(config.classes))
     logits = _Logits(model, grid)
-    by_element = equivariance_by_element(logits, on_images, on_logits, noise)
-    verdicts = VerdictTable(v for v in by_element if v.name != "identity") + _stages(model, noise, on_images)
+    by_element = equivariance_by_element(logits, on_images, on_logits, picture)
+    verdicts = VerdictTable(v for v in by_element if v.name != "identity") + _stages(model, picture, on_images)
     if not any(np.linalg.det(h) < 0 for h in group.discrete_generators):
         larger = Dihedral(4)
         refused = rejects(
             logits,
             SignalAction(trivial(larger), grid),
             TrivialAction(larger, Euclidean(config.classes)),
-            noise,
+            picture,
             elements=REFLECTION[None],
         )
         verdicts += (_renamed(refused, f"a reflection, which {config.group} has not, is refused"),)
-    angles = _by_angle(model, config, refinements, picture_key)
+    angles = _by_angle(model, config, refinements, key)
     refinement = _convergence(angles, config, refinements)
     if refinement["order"] is not None:
         verdicts += (
@@ -83,9 +83,9 @@ class _Logits(eqx.Module):
         return self.model(self.grid.unflatten(u)[..., 0])
 
 
-def _stages(model: ImageClassifier, noise: Float[Array, "points 1"], action: SignalAction) -> VerdictTable:
+def _stages(model: ImageClassifier, picture: Float[Array, "points 1"], action: SignalAction) -> VerdictTable:
     """One verdict for each part of the model: the stages of the cascade, then the read-out."""
-    verdicts, u = [], noise
+    verdicts, u = [], picture
     for i, stage in enumerate(model.cascade.stages):
         name = type(stage).__name__
         after = stage.field.action if name == "Flow" else stage.action_out  # type: ignore[union-attr]
