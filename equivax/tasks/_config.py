@@ -62,8 +62,16 @@ def tiny() -> RotatedMnistConfig:
         train_images=1_500,
         validation_images=500,
         test_images=2_000,
-        model=ModelConfig(fine_width=4, coarse_width=6, fine_order=0, coarse_steps=1, read_width=8),
-        train=TrainConfig(epochs=6, batch_size=50),
+        model=ModelConfig(
+            fine_width=4,
+            coarse_width=6,
+            fine_order=0,
+            coarse_steps=1,
+            read_width=8,
+            field_dropout=0.0,
+            head_dropout=0.0,
+        ),
+        train=TrainConfig(epochs=8, batch_size=50, ema=0.95),
     )
 
 
