@@ -24,7 +24,7 @@ class RotatedMnistConfig:
     """Train an equivariant partial neural differential equation on digits turned by any angle, and audit it."""
 
     preset: Preset = "default"
-    """Where the other options start from: tiny (under 40 s), default (under 5 minutes), best (as good as it gets)."""
+    """Where the other options start from: tiny (about 40 s), default (under 5 minutes), best (as good as it gets)."""
     out: Path | None = None
     """The folder of the run, new or empty; by default runs/rotated-mnist-<time>."""
     data_dir: Path | None = None
@@ -56,12 +56,12 @@ _CIRCUMSTANCES = ("out", "data_dir", "offline", "resume", "config")
 
 
 def tiny() -> RotatedMnistConfig:
-    """Under 40 seconds: for CI, the examples, and a first look."""
+    """About 40 seconds: for CI, the examples, and a first look."""
     return RotatedMnistConfig(
         preset="tiny",
         train_images=1_500,
         validation_images=500,
-        test_images=2_000,
+        test_images=1_000,
         model=ModelConfig(
             fine_width=4,
             coarse_width=6,
