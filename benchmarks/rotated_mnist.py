@@ -16,7 +16,19 @@ from pathlib import Path
 
 import numpy as np
 
-KEPT = ("test_accuracy", "validation_accuracy", "parameters", "seconds_total", "seconds_training", "training_steps")
+KEPT = (
+    "test_accuracy",
+    "validation_accuracy",
+    "parameters",
+    "seconds_total",
+    "seconds_training",
+    "seconds_evaluation",
+    "training_steps",
+    "equivariance",
+    "refinement",
+    "baseline",
+)
+BASELINE = ("test_accuracy", "parameters", "seconds_training")
 
 
 def train(preset: str, seed: int, folder: Path) -> Path:
@@ -36,6 +48,8 @@ def collect(runs: list[Path], out: Path | None) -> None:
     """The table of several runs: each one, then mean and standard deviation over the seeds."""
     metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
     configs = [json.loads((run / "config.json").read_text())["config"] for run in runs]
+    for m in metrics:
+        m["baseline"] = {name: {k: its[k] for k in BASELINE} for name, its in m["baseline"].items()}
     rows = [{"seed": c["train"]["seed"], **{k: m[k] for k in KEPT}} for m, c in zip(metrics, configs, strict=True)]
     errors = np.array([100 * (1 - r["test_accuracy"]) for r in rows])
     spread = float(errors.std(ddof=1)) if len(rows) > 1 else None

@@ -26,14 +26,20 @@ class Cascade(eqx.Module):
     stages: tuple[Flow | SteerableLayer, ...]
 
     @property
+    def actions(self) -> tuple[SignalAction, ...]:
+        """The actions on the signals before, between and after the stages: one more than there are stages."""
+        first, *others = (_ends(stage) for stage in self.stages)
+        return (*first, *(end for _, end in others))
+
+    @property
     def action_in(self) -> SignalAction:
         """The action on the signals that go in."""
-        return _ends(self.stages[0])[0]
+        return self.actions[0]
 
     @property
     def action_out(self) -> SignalAction:
         """The action on the signals that come out."""
-        return _ends(self.stages[-1])[1]
+        return self.actions[-1]
 
     def __call__(self, u: Signal, args: Any = None) -> Signal:
         """The signal at the end; `args` goes to the fields."""
@@ -45,15 +51,15 @@ class Cascade(eqx.Module):
         """Moments of the evolution, `(t, grid, signal)`: the input, and `frames` equally spaced ones of each flow."""
         t = 0.0
         moments: list[tuple[float, PixelGrid, Signal]] = [(t, self.action_in.grid, u)]
-        for stage in self.stages:
+        for stage, after in zip(self.stages, self.actions[1:], strict=True):
             if isinstance(stage, Flow):
                 ts = jnp.linspace(stage.t0, stage.t1, frames, dtype=u.dtype)
                 states = stage.path(u, ts)
-                moments += [(float(s), _ends(stage)[1].grid, v) for s, v in zip(ts, states, strict=True)]
+                moments += [(float(s), after.grid, v) for s, v in zip(ts, states, strict=True)]
                 t, u = float(ts[-1]), states[-1]
             else:
                 u = stage(u)
-                moments.append((t, stage.target, u))
+                moments.append((t, after.grid, u))
         return moments
 
 

@@ -41,7 +41,7 @@ def audit(
     on_logits = TrivialAction(group, Euclidean(config.classes))
     logits = _Logits(model, grid)
     by_element = equivariance_by_element(logits, on_images, on_logits, picture)
-    verdicts = VerdictTable(v for v in by_element if v.name != "identity") + _stages(model, picture, on_images)
+    verdicts = VerdictTable(v for v in by_element if v.name != "identity") + _stages(model, picture)
     if not any(np.linalg.det(h) < 0 for h in group.discrete_generators):
         larger = Dihedral(4)
         refused = rejects(
@@ -83,16 +83,15 @@ class _Logits(eqx.Module):
         return self.model(self.grid.unflatten(u)[..., 0])
 
 
-def _stages(model: ImageClassifier, picture: Float[Array, "points 1"], action: SignalAction) -> VerdictTable:
+def _stages(model: ImageClassifier, picture: Float[Array, "points 1"]) -> VerdictTable:
     """One verdict for each part of the model: the stages of the cascade, then the read-out."""
-    verdicts, u = [], picture
+    verdicts, u, actions = [], picture, model.cascade.actions
     for i, stage in enumerate(model.cascade.stages):
-        name = type(stage).__name__
-        after = stage.field.action if name == "Flow" else stage.action_out  # type: ignore[union-attr]
-        verdicts.append(equivariance(stage, action, after, u, name=f"stage {i + 1}: {name}"))
-        u, action = eqx.filter_jit(stage)(u), after
+        name = f"stage {i + 1}: {type(stage).__name__}"
+        verdicts.append(equivariance(stage, actions[i], actions[i + 1], u, name=name))
+        u = eqx.filter_jit(stage)(u)
     invariants = TrivialAction(model.group, Euclidean(model.readout.size))
-    verdicts.append(equivariance(model.readout, action, invariants, u, name="read-out"))
+    verdicts.append(equivariance(model.readout, actions[-1], invariants, u, name="read-out"))
     return VerdictTable(verdicts)
 
 
