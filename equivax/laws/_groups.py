@@ -1,22 +1,28 @@
 """The axioms of groups, and what a group claims of its elements."""
 
+import functools
 import itertools
+import math
 
 import numpy as np
 import scipy.linalg
 
 from .._types import Element, Key, Matrices
-from ..symmetry import AbstractGroup
+from ..symmetry import AbstractGroup, GroupError, RankError
 from ._elements import draw, probe_elements
 from ._verdict import Verdict, VerdictTable, equality, rounding
+
+# Up to this order a finite group is compared with the list of its elements, which is exact; beyond it, it is asked.
+LISTED = 2_000
 
 
 def group_axioms(group: AbstractGroup, *, key: Key, samples: int = 4, tolerance: float | None = None) -> VerdictTable:
     r"""Associativity, identity and inverse on sampled elements; closure; and that elements are what the group says.
 
     Asked where they apply: brackets of the Lie algebra and its conjugates by discrete generators stay in its span;
-    samples are orthogonal, of the right determinant, and for a finite group among its `elements`, which are closed
-    under products. Errors are relative to the product of the norms of the factors, as large boosts need it.
+    samples are orthogonal, or keep the group's invariant form, of the right determinant, and for a finite group among
+    its elements, which are closed under products. Errors are relative to the product of the norms of the factors, as
+    large boosts need it.
     """
     drawn = draw(group, samples, key)
     limit = rounding(drawn.dtype, tolerance)
@@ -85,6 +91,10 @@ def _claims(group: AbstractGroup, sampled: Matrices, limit: float) -> list[Verdi
     if group.is_orthogonal:
         gaps = _norm(np.swapaxes(elements, 1, 2) @ elements - group.identity)
         verdicts.append(equality("orthogonality", "g^T g = 1", gaps, _norm(elements), limit))
+    elif _keeps_a_form(group):
+        S = group.invariant_form
+        gaps = _norm(np.swapaxes(elements, 1, 2) @ S @ elements - S)
+        verdicts.append(equality("invariant form", "g^T S g = S", gaps, _norm(S) * _norm(elements) ** 2, limit))
     traceless = np.abs(np.trace(group.lie_algebra, axis1=1, axis2=2)).max(initial=0.0) < limit
     signs = np.linalg.det(group.discrete_generators)
     if traceless and np.abs(np.abs(signs) - 1).max(initial=0.0) < limit:
@@ -98,19 +108,34 @@ def _claims(group: AbstractGroup, sampled: Matrices, limit: float) -> list[Verdi
     return verdicts
 
 
+def _keeps_a_form(group: AbstractGroup) -> bool:
+    try:
+        return group.is_compact
+    except (GroupError, RankError):  # undecided, so nothing is claimed
+        return False
+
+
 def _finite(group: AbstractGroup, sampled: Matrices, limit: float) -> list[Verdict]:
-    elements = group.elements
-
-    def distance(g: Element) -> float:
-        return float(np.linalg.norm(elements - g, axis=(1, 2)).min())
-
-    products = [group.compose(g, h) for g in elements[:16] for h in elements[-16:]]
+    if group.order > LISTED:
+        drawn, products = sampled, [group.compose(g, h) for g in sampled for h in group.discrete_generators]
+        distance = functools.partial(_outside_of, group)
+    else:
+        elements, drawn = group.elements, sampled
+        products = [group.compose(g, h) for g in elements[:16] for h in elements[-16:]]
+        distance = functools.partial(_nearest, elements)
+    gaps, sizes = [distance(g) for g in products], _norm(np.stack(products))
     return [
-        equality("samples", "g in elements", [distance(g) for g in sampled], _norm(sampled), limit),
-        equality(
-            "closure of products", "g h in elements", [distance(g) for g in products], _norm(np.stack(products)), limit
-        ),
+        equality("samples", "g in elements", [distance(g) for g in drawn], _norm(drawn), limit),
+        equality("closure of products", "g h in elements", gaps, sizes, limit),
     ]
+
+
+def _nearest(elements: Matrices, g: Element) -> float:
+    return float(np.linalg.norm(elements - g, axis=(1, 2)).min())
+
+
+def _outside_of(group: AbstractGroup, g: Element) -> float:
+    return 0.0 if group.contains(g) else math.inf
 
 
 def _norm(matrices):

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Key, Matrices
-from ._group import AbstractGroup, GroupError
+from ._errors import check_size
+from ._group import AbstractGroup
 
 
 def skew_basis(n: int) -> Matrices:
@@ -22,12 +23,12 @@ def skew_basis(n: int) -> Matrices:
 
 @dataclasses.dataclass(frozen=True)
 class SO(AbstractGroup):
-    r"""Rotations, $SO(n) = \{ R : R^\top R = 1,\ \det R = 1 \}$. `sample` is Haar measure (Mezzadri 2007)."""
+    r"""Rotations, $SO(n) = \{ R : R^\top R = 1,\ \det R = 1 \}$. Haar measure: Mezzadri 2007."""
 
     n: int
 
     def __post_init__(self):
-        _check_size("SO", self.n)
+        check_size("SO", self.n)
 
     @property
     def lie_algebra(self) -> Matrices:
@@ -37,7 +38,7 @@ class SO(AbstractGroup):
     def discrete_generators(self) -> Matrices:
         return np.zeros((0, self.n, self.n))
 
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
+    def haar(self, *, key: Key) -> Float[Array, "d d"]:
         """A rotation from Haar measure."""
         g = haar_orthogonal(self.n, key=key)
         return g.at[:, 0].multiply(jnp.sign(jnp.linalg.det(g)))
@@ -45,12 +46,12 @@ class SO(AbstractGroup):
 
 @dataclasses.dataclass(frozen=True)
 class O(AbstractGroup):  # noqa: E742  (the group's name in every textbook)
-    r"""Rotations and reflections, $O(n) = \{ R : R^\top R = 1 \}$. `sample` is Haar measure (Mezzadri 2007)."""
+    r"""Rotations and reflections, $O(n) = \{ R : R^\top R = 1 \}$. Haar measure: Mezzadri 2007."""
 
     n: int
 
     def __post_init__(self):
-        _check_size("O", self.n)
+        check_size("O", self.n)
 
     @property
     def lie_algebra(self) -> Matrices:
@@ -60,7 +61,7 @@ class O(AbstractGroup):  # noqa: E742  (the group's name in every textbook)
     def discrete_generators(self) -> Matrices:
         return np.diag([1.0] * (self.n - 1) + [-1.0])[None]
 
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
+    def haar(self, *, key: Key) -> Float[Array, "d d"]:
         """An orthogonal matrix from Haar measure."""
         return haar_orthogonal(self.n, key=key)
 
@@ -69,8 +70,3 @@ def haar_orthogonal(n: int, *, key: Key) -> Float[Array, "d d"]:
     """A Haar-distributed orthogonal matrix: the Q of a Gaussian matrix, with the signs of R's diagonal made positive."""
     q, r = jnp.linalg.qr(jax.random.normal(key, (n, n)))
     return q * jnp.sign(jnp.diagonal(r))[None, :]
-
-
-def _check_size(name: str, n: int) -> None:
-    if not isinstance(n, int) or n < 1:
-        raise GroupError(f"{name}(n) takes a whole number n >= 1, received {n!r}.")

@@ -1,6 +1,7 @@
 """Direct products of groups, as block-diagonal matrices."""
 
 import dataclasses
+import itertools
 
 import jax
 import jax.scipy.linalg
@@ -17,7 +18,7 @@ class DirectProduct(AbstractGroup):
     r"""The direct product $G_1 \times G_2 = \{ \mathrm{diag}(g_1, g_2) \}$.
 
     `factor(g, i)` takes the `i`-th component of an element; `pulled_back(rep, product, i)` makes a representation of
-    one factor a representation of the product. `sample` is Haar measure when both factors' are.
+    one factor a representation of the product.
     """
 
     first: AbstractGroup
@@ -31,10 +32,26 @@ class DirectProduct(AbstractGroup):
     def discrete_generators(self) -> Matrices:
         return self._embed(self.first.discrete_generators, self.second.discrete_generators, fill=1.0)
 
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
-        """Independent samples of the two factors."""
+    @property
+    def is_compact(self) -> bool:
+        """Whether both factors are."""
+        return self.first.is_compact and self.second.is_compact
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether both factors are."""
+        return self.first.is_connected and self.second.is_connected
+
+    @property
+    def components(self) -> Matrices:
+        """One element of each component: a pair of components of the factors."""
+        pairs = itertools.product(self.first.components, self.second.components)
+        return np.stack([scipy.linalg.block_diag(g, h) for g, h in pairs])
+
+    def haar(self, *, key: Key) -> Float[Array, "d d"]:
+        """Independent elements of the two factors: Haar measure of a product is the product of Haar measures."""
         first_key, second_key = jax.random.split(key)
-        return jax.scipy.linalg.block_diag(self.first.sample(key=first_key), self.second.sample(key=second_key))
+        return jax.scipy.linalg.block_diag(self.first.haar(key=first_key), self.second.haar(key=second_key))
 
     def factor(self, g: Element, i: int) -> Float[Array | np.ndarray, "e e"]:
         """The `i`-th component of an element (or of an element of the Lie algebra), `i` in {0, 1}."""

@@ -1,13 +1,13 @@
-"""Finite groups of everyday use: trivial, cyclic, dihedral, symmetric."""
+"""Small finite groups: trivial, cyclic, dihedral, dicyclic, parity, time reversal."""
 
 import dataclasses
 
-import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from .._types import Key, Matrices
-from ._group import AbstractGroup, GroupError, sample_element
+from .._types import Matrices
+from ._errors import check_size
+from ._group import AbstractGroup
 
 
 def rotation(angle: float) -> Float[np.ndarray, "2 2"]:
@@ -34,19 +34,15 @@ class Trivial(AbstractGroup):
     def discrete_generators(self) -> Matrices:
         return np.zeros((0, self.size, self.size))
 
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
-        """The identity."""
-        return sample_element(self.elements, key=key)
-
 
 @dataclasses.dataclass(frozen=True)
 class Cyclic(AbstractGroup):
-    r"""The cyclic group $C_n$ of rotations of the plane by multiples of $2\pi/n$. `sample` is Haar measure."""
+    r"""The cyclic group $C_n$ of rotations of the plane by multiples of $2\pi/n$."""
 
     n: int
 
     def __post_init__(self):
-        _at_least_one("Cyclic", self.n)
+        check_size("Cyclic", self.n)
 
     @property
     def lie_algebra(self) -> Matrices:
@@ -56,19 +52,15 @@ class Cyclic(AbstractGroup):
     def discrete_generators(self) -> Matrices:
         return rotation(2 * np.pi / self.n)[None]
 
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
-        """A uniformly random rotation of the group."""
-        return sample_element(self.elements, key=key)
-
 
 @dataclasses.dataclass(frozen=True)
 class Dihedral(AbstractGroup):
-    r"""The dihedral group $D_n$ of order $2n$: rotations by multiples of $2\pi/n$, and reflections. `sample` is Haar."""
+    r"""The dihedral group $D_n$ of order $2n$: rotations by multiples of $2\pi/n$, and reflections."""
 
     n: int
 
     def __post_init__(self):
-        _at_least_one("Dihedral", self.n)
+        check_size("Dihedral", self.n)
 
     @property
     def lie_algebra(self) -> Matrices:
@@ -78,19 +70,43 @@ class Dihedral(AbstractGroup):
     def discrete_generators(self) -> Matrices:
         return np.stack([rotation(2 * np.pi / self.n), REFLECTION])
 
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
-        """A uniformly random element."""
-        return sample_element(self.elements, key=key)
-
 
 @dataclasses.dataclass(frozen=True)
-class Symmetric(AbstractGroup):
-    r"""The symmetric group $S_n$ by its $n \times n$ permutation matrices. `sample` is Haar measure."""
+class Dicyclic(AbstractGroup):
+    r"""The dicyclic group of order $4n$, $\langle a, j : a^{2n} = 1,\ j^2 = a^n,\ j a j^{-1} = a^{-1} \rangle$.
+
+    Unit quaternions $a = e^{i\pi/n}$ and $j$, which multiply $\mathbb{H} = \mathbb{R}^4$ from the left. `Dicyclic(2)` is
+    the quaternion group $Q_8 = \{ \pm 1, \pm i, \pm j, \pm k \}$.
+
+    **Raises:** `GroupError` unless `n` is a whole number from 2 on.
+    """
 
     n: int
 
     def __post_init__(self):
-        _at_least_one("Symmetric", self.n)
+        check_size("Dicyclic", self.n, least=2)
+
+    @property
+    def lie_algebra(self) -> Matrices:
+        return np.zeros((0, 4, 4))
+
+    @property
+    def discrete_generators(self) -> Matrices:
+        half_turn = np.kron(np.array([[0.0, -1.0], [1.0, 0.0]]), REFLECTION)
+        return np.stack([np.kron(np.eye(2), rotation(np.pi / self.n)), half_turn])
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity(AbstractGroup):
+    r"""Parity, $\{ 1, P \}$ with $P x = -x$ on $\mathbb{R}^n$: the inversion of space.
+
+    **Raises:** `GroupError` unless `n` is a whole number from 1 on.
+    """
+
+    n: int = 3
+
+    def __post_init__(self):
+        check_size("Parity", self.n)
 
     @property
     def lie_algebra(self) -> Matrices:
@@ -98,16 +114,25 @@ class Symmetric(AbstractGroup):
 
     @property
     def discrete_generators(self) -> Matrices:
-        identity = np.eye(self.n)
-        swap, cycle = identity.copy(), np.roll(identity, 1, axis=0)
-        swap[:2] = identity[1::-1][:2] if self.n > 1 else swap[:2]
-        return np.stack([swap, cycle])
-
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
-        """A uniformly random permutation matrix."""
-        return jax.random.permutation(key, np.eye(self.n))
+        return -np.eye(self.n)[None]
 
 
-def _at_least_one(name: str, n: int) -> None:
-    if not isinstance(n, int) or n < 1:
-        raise GroupError(f"{name}(n) takes a whole number n >= 1, received {n!r}.")
+@dataclasses.dataclass(frozen=True)
+class TimeReversal(AbstractGroup):
+    r"""Time reversal, $\{ 1, T \}$ with $T (t, x) = (-t, x)$ on space-time $\mathbb{R}^{1+n}$, time first.
+
+    **Raises:** `GroupError` unless `n` is a whole number from 0 on.
+    """
+
+    n: int = 3
+
+    def __post_init__(self):
+        check_size("TimeReversal", self.n, least=0)
+
+    @property
+    def lie_algebra(self) -> Matrices:
+        return np.zeros((0, self.n + 1, self.n + 1))
+
+    @property
+    def discrete_generators(self) -> Matrices:
+        return np.diag([-1.0] + self.n * [1.0])[None]

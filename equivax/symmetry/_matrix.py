@@ -1,13 +1,17 @@
 """The user's own group: two arrays are enough."""
 
+import contextlib
 import dataclasses
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
 
-from .._types import Key, Matrices
-from ._group import AbstractGroup, GroupError, close_under_products, random_walk, sample_element
+from .._types import Matrices
+from ._components import told_apart
+from ._errors import GroupError
+from ._group import AbstractGroup
+from ._nullspace import RankError
+from ._schreier import orbit_of_basis
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False, init=False)
@@ -23,9 +27,11 @@ class MatrixGroup(AbstractGroup):
     - `name`: how the group prints.
 
     Closure is checked here, once: brackets $[A_i, A_j]$ and conjugates $h_j A_i h_j^{-1}$ lie in the span of the
-    $A_i$; without a Lie algebra, the $h_j$ generate finitely many elements.
+    $A_i$; without a Lie algebra, the $h_j$ generate finitely many elements, and with one, finitely many components.
+    Whether the group is compact, connected, unimodular, reductive, and its Haar measure are worked out when asked for.
 
-    **Raises:** `GroupError` naming the pair of generators that fails, and by how much.
+    **Raises:** `GroupError` naming what is wrong: stacks of the wrong shape, entries that are not finite numbers, the
+    pair of generators that does not close, and by how much.
 
     !!! Example
 
@@ -34,8 +40,6 @@ class MatrixGroup(AbstractGroup):
         turn = [[0, -1, 0], [1, 0, 0], [0, 0, 0]]
         group = MatrixGroup(lie_algebra=[turn], discrete_generators=[np.diag([1, 1, -1])])
         ```
-
-    `sample` is Haar measure for a finite group and a random walk otherwise, which reaches all components.
     """
 
     _lie_algebra: Matrices
@@ -68,10 +72,6 @@ class MatrixGroup(AbstractGroup):
     def discrete_generators(self) -> Matrices:
         return self._discrete_generators
 
-    def sample(self, *, key: Key) -> Float[Array, "d d"]:
-        """A random element: Haar for a finite group, a random walk over generators otherwise."""
-        return sample_element(self.elements, key=key) if self.is_finite else random_walk(self, key=key)
-
     def __eq__(self, other) -> bool:
         return isinstance(other, MatrixGroup) and _identity_of(self) == _identity_of(other)
 
@@ -90,7 +90,14 @@ def _identity_of(group: MatrixGroup) -> tuple:
 def _stack(what: str, matrices) -> Matrices | None:
     if matrices is None or len(matrices) == 0:
         return None
-    stack = np.array(jax.device_get(matrices), dtype=np.float64)
+    try:
+        received = np.array(jax.device_get(matrices))
+        stack = received.astype(np.float64, casting="same_kind" if np.iscomplexobj(received) else "unsafe")
+    except (TypeError, ValueError):
+        raise GroupError(
+            f"`{what}` is not one stack of real matrices: its matrices or their rows have different lengths, or entries are "
+            "not real numbers. Expected shape (k, d, d): k matrices of one size d x d."
+        ) from None
     if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
         raise GroupError(
             f"`{what}` has shape {stack.shape}; expected a stack of square matrices (k, d, d). "
@@ -106,7 +113,7 @@ def _check_closure(algebra: Matrices, discrete: Matrices) -> None:
         if np.linalg.cond(h) > 1e12:
             raise GroupError(f"discrete_generators[{j}] is singular, so it has no inverse and is not a group element.")
     if len(algebra) == 0:
-        close_under_products(discrete, np.eye(discrete.shape[-1]))
+        orbit_of_basis(discrete)  # finite exactly when the group is
         return
     flat = algebra.reshape(len(algebra), -1)
     if np.linalg.matrix_rank(flat, tol=1e-10 * np.abs(flat).max(initial=1.0)) < len(flat):
@@ -131,3 +138,5 @@ def _check_closure(algebra: Matrices, discrete: Matrices) -> None:
                     f"The generators do not close into a group: h_{j} A_{i} h_{j}^-1 leaves the span of lie_algebra "
                     f"by {distance:.1e} (relative). A discrete generator must map the Lie algebra to itself."
                 )
+    with contextlib.suppress(RankError):  # too few digits to tell: said when they are needed
+        told_apart(algebra, discrete)  # refuses infinitely many components
