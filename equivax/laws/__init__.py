@@ -14,6 +14,8 @@ from ._equivariance import equivariance_by_element as equivariance_by_element
 from ._equivariance import infinitesimal_equivariance as infinitesimal_equivariance
 from ._equivariance import rejects as rejects
 from ._groups import group_axioms as group_axioms
+from ._irreps import decomposition_axioms as decomposition_axioms
+from ._irreps import orthogonality_relations as orthogonality_relations
 from ._manifolds import manifold_axioms as manifold_axioms
 from ._motion import field_equivariance as field_equivariance
 from ._motion import flow_equivariance as flow_equivariance

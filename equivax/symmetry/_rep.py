@@ -3,14 +3,13 @@
 import abc
 import dataclasses
 import functools
-import itertools
-import math
 
 import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import AlgebraElement, Element
 from ._group import AbstractGroup, GroupError
+from ._powers import power_dim, power_matrix, power_rate
 
 RepMatrix = Float[Array | np.ndarray, "dim dim"]
 
@@ -283,43 +282,13 @@ class TensorPower(AbstractRep):
 
     @property
     def dim(self) -> int:
-        n = self.of.dim
-        return math.comb(n, self.k) if self.antisymmetric else math.comb(n + self.k - 1, self.k)
+        return power_dim(self.of.dim, self.k, self.antisymmetric)
 
     def rho(self, g: Element) -> RepMatrix:
-        library = xp(g)
-        power = functools.reduce(library.kron, [self.of.rho(g)] * self.k, library.ones((1, 1), dtype=g.dtype))
-        isometry = library.asarray(power_isometry(self.of.dim, self.k, self.antisymmetric), dtype=g.dtype)
-        return isometry.T @ power @ isometry
+        return power_matrix(self.of.rho(g), self.k, self.antisymmetric)
 
     def drho(self, xi: AlgebraElement) -> RepMatrix:
-        library = xp(xi)
-        one, rate = library.eye(self.of.dim, dtype=xi.dtype), self.of.drho(xi)
-        unit = library.ones((1, 1), dtype=xi.dtype)
-        total = library.zeros((self.of.dim**self.k,) * 2, dtype=xi.dtype)
-        for i in range(self.k):  # Leibniz: one factor moves at a time
-            total = total + functools.reduce(library.kron, [rate if j == i else one for j in range(self.k)], unit)
-        isometry = library.asarray(power_isometry(self.of.dim, self.k, self.antisymmetric), dtype=xi.dtype)
-        return isometry.T @ total @ isometry
+        return power_rate(self.of.drho(xi), self.k, self.antisymmetric)
 
     def __str__(self) -> str:
         return f"{'Λ' if self.antisymmetric else 'Sym'}^{self.k}({self.of})"
-
-
-@functools.lru_cache(maxsize=256)
-def power_isometry(n: int, k: int, antisymmetric: bool = False) -> Float[np.ndarray, "full power"]:
-    """The isometry from the (anti)symmetric power into the tensor power, `(n**k, dim)`."""
-    choose = itertools.combinations if antisymmetric else itertools.combinations_with_replacement
-    columns = []
-    for indices in choose(range(n), k):
-        column = np.zeros((n,) * k)
-        for permutation in itertools.permutations(range(k)):
-            sign = _sign(permutation) if antisymmetric else 1.0
-            column[tuple(indices[p] for p in permutation)] += sign
-        columns.append(column.reshape(-1) / np.linalg.norm(column))
-    return np.stack(columns, axis=1) if columns else np.zeros((n**k, 0))
-
-
-def _sign(permutation: tuple[int, ...]) -> float:
-    inversions = sum(permutation[i] > permutation[j] for i, j in itertools.combinations(range(len(permutation)), 2))
-    return -1.0 if inversions % 2 else 1.0
