@@ -1,5 +1,6 @@
 """The audit of a trained classifier: what is exact, what converges, what is only approximate, and what is refused."""
 
+import functools
 from typing import Any
 
 import equinox as eqx
@@ -103,15 +104,21 @@ def _by_angle(
     result: dict[str, list[float]] = {"degrees": degrees.tolist()}
     weights = jax.tree.leaves(split(model)[0])
     for factor in refinements:
-        finer = build_classifier(config, size=model.grid.height, refine=factor, key=jax.random.key(0))
-        places, constants = split(finer)  # the same weights in the same places, on other grids
-        finer = eqx.combine(jax.tree.unflatten(jax.tree.structure(places), weights), constants)
+        finer = _refined(config, model.grid.height, factor, weights)
         pictures = np.stack([_picture(finer.grid, angle, key) for angle in np.deg2rad(degrees)]).astype(np.float32)
         read = eqx.filter_jit(lambda m, u: m.invariants(u))
         values = np.stack([np.asarray(read(finer, jnp.asarray(picture))) for picture in pictures])
         change = np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])
         result["error" if factor == 1 else f"error_{factor}x"] = change.tolist()
     return result
+
+
+def _refined(config: ModelConfig, size: int, factor: int, weights: list[Array]) -> ImageClassifier:
+    """The model on grids `factor` times as fine with the given weights; none are drawn, only their places are asked for."""
+    build = functools.partial(build_classifier, config, size=size, refine=factor)
+    places = eqx.filter_eval_shape(lambda key: build(key=key), jax.random.key(0))
+    given = iter(weights)
+    return jax.tree.map(lambda leaf: next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf, places)
 
 
 def _picture(grid: PixelGrid, angle: float, key: PRNGKeyArray) -> Float[np.ndarray, "height width"]:

@@ -24,7 +24,7 @@ class RotatedMnistConfig:
     """Train an equivariant partial neural differential equation on digits turned by any angle, and audit it."""
 
     preset: Preset = "default"
-    """Where the other options start from: tiny (about 40 s), default (under 5 minutes), best (as good as it gets)."""
+    """Where the other options start from: tiny (half a minute), default (under 5 minutes), best (as good as it gets)."""
     out: Path | None = None
     """The folder of the run, new or empty; by default runs/rotated-mnist-<time>."""
     data_dir: Path | None = None
@@ -56,7 +56,7 @@ _CIRCUMSTANCES = ("out", "data_dir", "offline", "resume", "config")
 
 
 def tiny() -> RotatedMnistConfig:
-    """About 40 seconds: for CI, the examples, and a first look."""
+    """Half a minute: for CI, the examples, and a first look."""
     return RotatedMnistConfig(
         preset="tiny",
         train_images=1_500,
@@ -71,7 +71,7 @@ def tiny() -> RotatedMnistConfig:
             field_dropout=0.0,
             head_dropout=0.0,
         ),
-        train=TrainConfig(epochs=8, batch_size=50, ema=0.95),
+        train=TrainConfig(epochs=6, batch_size=50, ema=0.95),
     )
 
 
