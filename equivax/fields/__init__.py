@@ -8,6 +8,10 @@ from ._intertwiner import Intertwiner as Intertwiner
 from ._invariants import DifferentialInvariantField as DifferentialInvariantField
 from ._jets import GaussianJet as GaussianJet
 from ._knots import Knots as Knots
+from ._materialise import DenseBias as DenseBias
+from ._materialise import DenseLinear as DenseLinear
+from ._materialise import DenseOperator as DenseOperator
+from ._materialise import materialise as materialise
 from ._network import EquivariantMLP as EquivariantMLP
 from ._network import NetworkField as NetworkField
 from ._nonlinear import AbstractNonlinearity as AbstractNonlinearity
@@ -19,6 +23,7 @@ from ._potential import GradientField as GradientField
 from ._potential import InvariantPotential as InvariantPotential
 from ._readout import InvariantPooling as InvariantPooling
 from ._readout import InvariantReadout as InvariantReadout
+from ._restrict import restrict as restrict
 from ._steerable import SteerableLayer as SteerableLayer
 from ._steerable import SteerableOperator as SteerableOperator
 from ._window import Disc as Disc

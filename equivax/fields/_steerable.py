@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Key, Signal
@@ -34,18 +35,19 @@ class SteerableOperator(eqx.Module):
 
     def __init__(self, rep_in: AbstractRep, rep_out: AbstractRep, jet: GaussianJet, *, key: Key):
         self.rep_in, self.rep_out, self.jet = rep_in, rep_out, jet
-        self.weights = initial_weights(rep_in, rep_out, self._pair, key=key)
+        self.weights = initial_weights(rep_in, rep_out, self.pair, key=key)
 
-    def _pair(self, block_in: AbstractRep, block_out: AbstractRep):
+    def pair(self, block_in: AbstractRep, block_out: AbstractRep) -> Float[np.ndarray, "r out in jets"]:
+        """The equivariant operators between two blocks, that the weights are coordinates in."""
         return jet_basis(block_in, block_out, tuple(range(self.jet.order + 1)))
 
     @property
     def symbol(self) -> Float[Array, "jets in out"]:
         """The coefficients $A$, `(jets, rep_in.dim, rep_out.dim)`."""
-        return assemble(self.weights, self.rep_in, self.rep_out, self._pair)
+        return assemble(self.weights, self.rep_in, self.rep_out, self.pair)
 
     def __call__(self, u: Signal) -> Signal:
-        symbol = assemble(widened(self.weights, u.dtype), self.rep_in, self.rep_out, self._pair)
+        symbol = assemble(widened(self.weights, u.dtype), self.rep_in, self.rep_out, self.pair)
         return jnp.einsum("kpi,kio->po", self.jet(u), symbol.astype(u.dtype))
 
 
