@@ -31,31 +31,35 @@ KEPT = (
 BASELINE = ("test_accuracy", "parameters", "seconds_training")
 
 
-def train(preset: str, seed: int, folder: Path) -> Path:
+def train(preset: str, epochs: int | None, seed: int, folder: Path) -> Path:
     """One run, unless it is there already; resumed if it was interrupted."""
-    run = folder / f"{preset}-seed{seed}"
+    shorter = [] if epochs is None else ["--epochs", str(epochs)]
+    run = folder / "-".join([preset, *shorter[1:], f"seed{seed}"])
     if not (run / "metrics.json").exists():
         words = (
             ["--resume", "--out", str(run)]
             if run.exists()
-            else ["--preset", preset, "--seed", str(seed), "--out", str(run)]
+            else ["--preset", preset, *shorter, "--seed", str(seed), "--out", str(run)]
         )
         subprocess.run([sys.executable, "-m", "equivax.tasks", "train", "rotated-mnist", *words], check=True)
     return run
 
 
-def collect(runs: list[Path], out: Path | None) -> None:
+def collect(runs: list[Path], epochs: int | None, out: Path) -> None:
     """The table of several runs: each one, then mean and standard deviation over the seeds."""
     metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
     configs = [json.loads((run / "config.json").read_text())["config"] for run in runs]
     for m in metrics:
+        m["refinement"] = m["audit"]["refinement"]
         m["baseline"] = {name: {k: its[k] for k in BASELINE} for name, its in m["baseline"].items()}
     rows = [{"seed": c["train"]["seed"], **{k: m[k] for k in KEPT}} for m, c in zip(metrics, configs, strict=True)]
     errors = np.array([100 * (1 - r["test_accuracy"]) for r in rows])
     spread = float(errors.std(ddof=1)) if len(rows) > 1 else None
     result = {
         "question": "How accurate is this preset on rotated MNIST (10k + 2k + 50k, generated), and how much do seeds matter?",
-        "command": f"python benchmarks/rotated_mnist.py --preset {configs[0]['preset']} --seeds "
+        "command": f"python benchmarks/rotated_mnist.py --preset {configs[0]['preset']} "
+        + ("" if epochs is None else f"--epochs {epochs} ")
+        + "--seeds "
         + " ".join(str(r["seed"]) for r in rows),
         "test_error_percent": {"mean": float(errors.mean()), "std": spread, "seeds": len(rows)},
         "parameters": rows[0]["parameters"],
@@ -66,14 +70,14 @@ def collect(runs: list[Path], out: Path | None) -> None:
         "cores": os.cpu_count(),
     }
     print(json.dumps({k: result[k] for k in ("test_error_percent", "parameters", "runs")}, indent=1))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(result, indent=1) + "\n")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="best")
+    parser.add_argument("--epochs", type=int, help="instead of as many as the preset has")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folder", type=Path, default=Path("runs"))
     parser.add_argument("--collect", type=Path, nargs="+")
@@ -87,9 +91,9 @@ def main() -> None:
         parts = ("train_images", "train_labels", "validation_images", "validation_labels", "test_images", "test_labels")
         np.savez(args.export, **{name: getattr(data, name) for name in parts})
         return
-    runs = args.collect or [train(args.preset, seed, args.folder) for seed in args.seeds]
-    out = args.out or Path(__file__).parent / "results" / f"rotated_mnist_{args.preset}.json"
-    collect(runs, out)
+    runs = args.collect or [train(args.preset, args.epochs, seed, args.folder) for seed in args.seeds]
+    name = f"rotated_mnist_{args.preset}" + (f"_{args.epochs}_epochs" if args.epochs else "")
+    collect(runs, args.epochs, args.out or Path(__file__).parent / "results" / f"{name}.json")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 
 from .._types import Signal
 from ..fields import SteerableLayer
@@ -53,8 +54,8 @@ class Cascade(eqx.Module):
         moments: list[tuple[float, PixelGrid, Signal]] = [(t, self.action_in.grid, u)]
         for stage, after in zip(self.stages, self.actions[1:], strict=True):
             if isinstance(stage, Flow):
-                ts = jnp.linspace(stage.t0, stage.t1, frames, dtype=u.dtype)
-                states = stage.path(u, ts)
+                ts = np.linspace(np.asarray(stage.t0), np.asarray(stage.t1), frames)
+                states = stage.path(u, jnp.asarray(ts, u.dtype))
                 moments += [(float(s), after.grid, v) for s, v in zip(ts, states, strict=True)]
                 t, u = float(ts[-1]), states[-1]
             else:

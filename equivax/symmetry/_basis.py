@@ -1,89 +1,60 @@
-"""Invariants, intertwiners and equivariant differential operators: all of them invariants of one representation."""
+"""What a solver answers: an orthonormal basis of invariants, and how sure it is."""
 
 import dataclasses
 import functools
 
 import numpy as np
+import scipy.sparse
 from jaxtyping import Float
 
-from ._group import GroupError
-from ._nullspace import null_space
-from ._rep import AbstractRep, Hom, same_group
-from ._standard import defining
-
-# A dense singular value decomposition beyond this many coordinates takes minutes and gigabytes.
-DENSE_LIMIT = 6_000
+from ._errors import GroupError
+from ._memory import refuse_beyond_memory
+from ._rep import AbstractRep, Hom
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Basis:
     r"""An orthonormal basis of the invariants of a representation, $\{ v : \rho(g) v = v \}$.
 
     - `rep`: the representation.
-    - `vectors`: `(r, rep.dim)`.
-    - `gap`: how decisively the rank was found (`NullSpace.gap`).
+    - `rows`: the basis, `(r, rep.dim)`, as a NumPy array or, where most entries are zero, a SciPy sparse array.
+    - `gap`: how decisively the rank was found (`NullSpace.gap`); infinite where it was found by counting.
     - `residual`: the largest violated constraint.
+    - `tier`: how it was found: "orbits", "blocks", "Schur", "dense" or "matrix-free".
     """
 
     rep: AbstractRep
-    vectors: Float[np.ndarray, "r dim"]
+    rows: Float[np.ndarray, "r dim"] | scipy.sparse.csr_array
     gap: float
     residual: float
+    tier: str = "dense"
 
     def __len__(self) -> int:
-        return len(self.vectors)
+        return self.rows.shape[0]
+
+    @functools.cached_property
+    def vectors(self) -> Float[np.ndarray, "r dim"]:
+        """The basis as a dense array, `(r, rep.dim)`.
+
+        **Raises:** `GroupError` when that would not fit in memory; `sparse` does.
+        """
+        if isinstance(self.rows, np.ndarray):
+            return self.rows
+        what = f"A dense array of the {len(self)} basis vectors of {self.rep}"
+        refuse_beyond_memory(8.0 * len(self) * self.rep.dim, what, "Use `basis.sparse`.")
+        return self.rows.toarray()
+
+    @functools.cached_property
+    def sparse(self) -> scipy.sparse.csr_array:
+        """The basis as a sparse array, `(r, rep.dim)`."""
+        return scipy.sparse.csr_array(self.rows)
 
     @property
     def matrices(self) -> Float[np.ndarray, "r out in"]:
-        """For `V >> W`: the intertwiners as matrices, `(r, W.dim, V.dim)`."""
+        """For `V >> W`: the intertwiners as matrices, `(r, W.dim, V.dim)`.
+
+        **Raises:** `GroupError` when the representation is not of the form `V >> W`.
+        """
         if not isinstance(self.rep, Hom):
             raise GroupError(f"Only a basis of V >> W has matrices; this one is of {self.rep}.")
-        return self.vectors.reshape(-1, self.rep.target.dim, self.rep.source.dim)
-
-
-@functools.lru_cache(maxsize=4096)
-def invariants(rep: AbstractRep) -> Basis:
-    r"""The invariants of a representation: the null space of the constraints of its generators,
-
-    $$ d\rho(A_i)\, v = 0, \qquad (\rho(h_j) - 1)\, v = 0, $$
-
-    which for a group with finitely many generators is all of $\{ v : \rho(g) v = v \ \forall g \}$ (Finzi, Welling,
-    Wilson, *A practical method for constructing equivariant multilayer perceptrons*, ICML 2021, theorem 1).
-
-    **Raises:** `GroupError` when the representation is too large for the dense solver; `RankError` when the singular
-    values do not decide the dimension.
-    """
-    if rep.dim > DENSE_LIMIT:
-        raise GroupError(
-            f"{rep} has dimension {rep.dim}: the dense null-space solver would need {8 * rep.dim**2 / 2**30:.1f} GiB and "
-            f"more. Up to {DENSE_LIMIT} it answers in seconds; split the representation into its blocks first."
-        )
-    one = np.eye(rep.dim)
-    constraints = [rep.drho(A) for A in rep.group.lie_algebra]
-    constraints += [rep.rho(h) - one for h in rep.group.discrete_generators]
-    space = null_space(np.concatenate(constraints) if constraints else np.zeros((0, rep.dim)))
-    return Basis(rep, space.vectors, space.gap, space.residual)
-
-
-def basis(hom: AbstractRep) -> Basis:
-    """The equivariant linear maps `basis(rep_in >> rep_out)`; another name for `invariants`, where maps are meant."""
-    return invariants(hom)
-
-
-@functools.lru_cache(maxsize=4096)
-def operator_basis(rep_in: AbstractRep, rep_out: AbstractRep, order: int) -> Float[np.ndarray, "r out in jets"]:
-    r"""The equivariant linear differential operators of one order $k$ with constant coefficients.
-
-    $$ (L u)_o = \sum_{i,\alpha} A_{o i \alpha}\, \partial^\alpha u_i, \qquad
-       A \in (V_{out} \otimes V_{in}^* \otimes \mathrm{Sym}^k V)^G, $$
-
-    for signals $(g \cdot u)(x) = \rho(g)\, u(g^{-1} x)$ on the plane $V$ on which the group acts by its own matrices.
-    The last axis, of length $k + 1$, runs over $\sqrt{\binom{k}{a}}\, \partial_x^{k-a} \partial_y^a$.
-
-    **Returns:** an orthonormal basis, `(r, rep_out.dim, rep_in.dim, k + 1)`.
-    """
-    group = same_group(rep_in, rep_out)
-    if group.d != 2:
-        raise GroupError(f"Differential operators on the plane need a group of 2 x 2 matrices; {group} has {group.d}.")
-    found = invariants(Hom(rep_in, rep_out) * defining(group).sym(order))
-    return found.vectors.reshape(-1, rep_out.dim, rep_in.dim, order + 1)
+        return self.vectors.reshape(len(self), self.rep.target.dim, self.rep.source.dim)

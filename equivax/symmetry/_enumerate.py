@@ -29,7 +29,9 @@ def close_under_products(
             product = h @ found[position]
             if name(product) not in seen:
                 if len(found) >= cap:
-                    raise GroupError(f"These {len(generators)} generators make more than {cap} elements, too many to list.")
+                    raise GroupError(
+                        f"These {len(generators)} generators make more than {cap} elements, too many to list."
+                    )
                 seen.add(name(product))
                 found.append(product)
         position += 1

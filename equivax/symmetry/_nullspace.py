@@ -1,15 +1,19 @@
-"""The one null-space solver: float64, with a rank that the singular values decide and a basis that does not wobble."""
+"""The dense null-space solver: float64, with a rank that the singular values decide and a basis that does not wobble."""
 
 import dataclasses
 
 import numpy as np
 import scipy.linalg
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 # Relative to the largest singular value (or 1): below NEGLIGIBLE a singular value counts as zero, and the values on the
 # two sides of the cut must be at least DECISIVE apart. Generators are good to about 1e-15, so honest gaps are ~1e12.
 NEGLIGIBLE = 1e-9
 DECISIVE = 1e4
+# Pivots whose lengths agree to this much are equal but for rounding, and the first of them is taken.
+SAME_LENGTH = 1e-6
+# Entries of unit vectors below this are what rounding leaves of zeros.
+ROUNDING = 1e-13
 
 
 class RankError(ValueError):
@@ -36,8 +40,8 @@ def null_space(constraints: Float[np.ndarray, "m n"]) -> NullSpace:
     r"""Solves $C v = 0$ by a singular value decomposition.
 
     The null space is a subspace; which basis of it the SVD returns depends on the machine. Weights are coordinates with
-    respect to the basis, so we make it canonical: Gram-Schmidt on the columns of the projector $P = V V^\top$, each
-    time taking the first column among the longest. For permutation representations this finds the orbit indicators.
+    respect to the basis, so we make it canonical (`canonical`). For permutation representations this finds the orbit
+    indicators.
 
     **Raises:** `RankError` when non-zero and zero singular values are less than a factor 1e4 apart, or when the smallest
     that counts as non-zero is below 1e-5 of the largest, as it is for generators that were rounded to float32.
@@ -59,21 +63,40 @@ def null_space(constraints: Float[np.ndarray, "m n"]) -> NullSpace:
             f"of a largest of {s[0]:.2e}. A clear answer has none between {NEGLIGIBLE:.0e} and {DECISIVE * NEGLIGIBLE:.0e} "
             "of it. The generators carry too few correct digits: give them in float64, exact to rounding."
         )
-    vectors = _canonical(vt[rank:])
+    vectors = canonical(vt[rank:])
     return NullSpace(vectors, s, gap, float(np.abs(constraints @ vectors.T).max(initial=0.0)))
 
 
-def _canonical(orthonormal_rows: Float[np.ndarray, "r n"]) -> Float[np.ndarray, "r n"]:
-    """The canonical orthonormal basis of a row space, a function of the subspace alone."""
-    r, n = orthonormal_rows.shape
-    projector = orthonormal_rows.T @ orthonormal_rows
+def canonical(orthonormal_rows: Float[np.ndarray, "r n"]) -> Float[np.ndarray, "r n"]:
+    r"""The canonical orthonormal basis of a row space, a function of the subspace alone, `(r, n)`.
+
+    Gram-Schmidt on the columns of the projector $P = V^\top V$, each time taking the first column among the longest.
+    $P$ itself is not formed: its columns are $V^\top V_{\cdot j}$, so this is a QR decomposition of $V$ with pivots.
+    """
+    V = orthonormal_rows
+    r, n = V.shape
     basis = np.zeros((r, n))
+    lengths = np.einsum("ij,ij->j", V, V)
     for i in range(r):
-        lengths = np.diagonal(projector)
-        pivot = int(np.argmax(lengths > lengths.max() * (1 - 1e-6)))
-        basis[i] = projector[pivot] / np.sqrt(lengths[pivot])
-        projector = projector - np.outer(basis[i], basis[i])
+        pivot = int(np.argmax(lengths > lengths.max() * (1 - SAME_LENGTH)))
+        column = V[:, pivot] @ V - basis[:i, pivot] @ basis[:i]
+        basis[i] = column / np.sqrt(column[pivot])
+        lengths = lengths - basis[i] ** 2
     # One pass of re-orthogonalisation that does not change the pivots' order, then rounding noise is noise no more.
     q, triangle = np.linalg.qr(basis.T)
     basis = (q * np.sign(np.diagonal(triangle))).T
-    return np.where(np.abs(basis) < 1e-13, 0.0, basis)
+    return np.where(np.abs(basis) < ROUNDING, 0.0, basis)
+
+
+def canonical_order(leading: Float[np.ndarray, " r"], pivots: Int[np.ndarray, " r"]) -> Int[np.ndarray, " r"]:
+    """The order in which `canonical` finds vectors: by the largest entry, descending, and by its coordinate.
+
+    Of a canonical basis the pivot is the first of a row's largest entries, and its square is the length that the column
+    had when it was chosen. The basis of a block-diagonal projector is therefore the union of its blocks' bases, sorted.
+    """
+    by_length = np.argsort(-leading, kind="stable")
+    lengths = leading[by_length] ** 2
+    # Lengths that differ by rounding alone form one class.
+    steps = lengths[1:] < lengths[:-1] * (1 - SAME_LENGTH)
+    classes = np.concatenate([[0], np.cumsum(steps)]) if len(lengths) else np.zeros(0)
+    return by_length[np.lexsort((pivots[by_length], classes))]

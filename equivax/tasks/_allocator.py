@@ -11,8 +11,8 @@ def keep_memory() -> bool:
     """Tell the C library to keep freed memory; whether it listened (glibc does, others are left as they are).
 
     XLA on a CPU allocates its buffers anew for each call, a hundred megabytes for one training step here. By default
-    glibc maps such blocks and unmaps them again, so that every step pays for the faults of all their pages: a fifth of
-    the time of a step (`benchmarks/allocator.py`). The price is that memory once used stays with the process.
+    glibc maps such blocks and unmaps them again, so that every step pays for the faults of all their pages: more than
+    a third of the time of a step (`benchmarks/allocator.py`). The price is that memory once used stays with the process.
     """
     if not sys.platform.startswith("linux"):
         return False

@@ -5,6 +5,7 @@ import math
 import time
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -220,7 +221,8 @@ def _draw_images(run: Run, model: Any, data: RotatedDigits, logits: np.ndarray) 
     # The first four different digits, and four moments of each flow.
     chosen = [int(np.flatnonzero(data.test_labels == digit)[0]) for digit in np.unique(data.test_labels)[:4]]
     images = [data.test_images[i] for i in chosen]
-    paths = [[(float(t), np.asarray(frame)) for t, frame in model.evolution(jnp.asarray(image), 4)] for image in images]
+    evolve = eqx.filter_jit(lambda m, image: m.evolution(image, 4))
+    paths = [[(float(t), np.asarray(frame)) for t, frame in evolve(model, jnp.asarray(image))] for image in images]
     _figures.save(_figures.evolution(images, paths), run.figures / "evolution.png")
     wrong = worst(logits, data.test_labels, 24)
     texts = [f"{data.test_labels[i]} called {called}\n{confidence:.1%}" for i, called, confidence in wrong]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class TrainConfig:
     """Training: AdamW, a warm-up, then a cosine down to zero; the weights that count are an average over time."""
 
-    epochs: int = 16
+    epochs: int = 12
     """How often every training example is seen."""
     batch_size: int = 64
     """Examples for each step; what is left at the end of an epoch is dropped (the order changes every epoch)."""
