@@ -1,5 +1,6 @@
 """The tiers of the solver against each other and against integers found elsewhere; sparse, multilinear, cached bases."""
 
+import dataclasses
 import math
 
 import e3nn_jax
@@ -373,6 +374,14 @@ def test_a_broken_file_is_written_anew(folder):
     np.savez(path, data=pickled, indices=[0], indptr=[0], shape=[1, 27], gap=1.0, residual=0.0, tier="", dense=True)
     cache.stored(rep, solve)
     assert solve.calls == 6, "pickles are not read"
+
+
+def test_a_file_of_another_basis_is_written_anew(folder):
+    rep = V(SO(3)) ** 3
+    right = invariants(rep)
+    cache.stored(rep, solver(dataclasses.replace(right, rows=np.roll(right.vectors, 1, axis=1))))
+    assert cache.stored(rep, solver(right)) is right
+    np.testing.assert_array_equal(cache.stored(rep, solver(right)).vectors, right.vectors)
 
 
 def test_the_cache_is_off_or_out_of_reach(folder, monkeypatch):

@@ -1,12 +1,25 @@
 """Discovery finds the symmetries that a field was built with, no more and no fewer."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
 
-from equivax.symmetry import SO, Dihedral, GroupError, RankError, discover, recognise
+from equivax.fields import NetworkField, materialise
+from equivax.geometry import Euclidean
+from equivax.symmetry import (
+    SO,
+    Dihedral,
+    GroupError,
+    LinearAction,
+    RankError,
+    discover,
+    irrep,
+    recognise,
+    trivial,
+)
 
 KEY = jax.random.key(0)
 MINKOWSKI = jnp.diag(jnp.array([1.0, -1.0, -1.0, -1.0]))
@@ -60,6 +73,19 @@ def test_the_discrete_symmetries_of_a_field(name):
     assert found.group.order == order
     assert found.name == name
     assert found.errors.max() < 1e-8
+
+
+def test_a_network_has_the_symmetry_that_it_was_built_with_and_loses_what_it_is_freed_from():
+    group = SO(2)
+    action = LinearAction(irrep(group, 1), Euclidean(2))
+    field = NetworkField(action, hidden=2 * trivial(group) + 2 * irrep(group, 1), depth=1, key=KEY)
+    found = discover(lambda x: field(0.0, x), points(80, 2), discrete=False, key=KEY)
+    assert found.name == "so(2)"
+    weights, constants = eqx.partition(materialise(field), eqx.is_inexact_array)
+    shaken = eqx.combine(
+        jax.tree.map(lambda w: w + jnp.sin(jnp.arange(w.size, dtype=w.dtype)).reshape(w.shape), weights), constants
+    )
+    assert len(discover(lambda x: shaken(0.0, x), points(80, 2), discrete=False, key=KEY).lie_algebra) == 0
 
 
 def test_a_reflection_beside_rotations_is_found_once():

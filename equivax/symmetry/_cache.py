@@ -17,10 +17,13 @@ import scipy.sparse
 
 from ._basis import Basis
 from ._group import AbstractGroup
+from ._projection import constraints_of
 from ._rep import AbstractRep
 
 # Part of every key: raise it when a solver or the order of coordinates changes what is stored.
 FORMAT = 1
+# A stored vector that violates a constraint by more is of another representation.
+STALE = 1e-8
 # Bases that took less are cheaper to find again than to look up.
 WORTH_STORING = 0.2
 
@@ -28,15 +31,16 @@ WORTH_STORING = 0.2
 def stored(rep: AbstractRep, solve: Callable[[AbstractRep], Basis]) -> Basis:
     """The basis that `solve` finds, read from the user's cache folder if it is there, written if it took long.
 
-    `EQUIVAX_CACHE=0` turns the cache off. A file that is broken, or of something else, is ignored and written anew; a
-    folder that cannot be written is no error.
+    `EQUIVAX_CACHE=0` turns the cache off. A file that is broken, or whose vectors are not invariant, is ignored and written
+    anew; a folder that cannot be written is no error.
     """
     key = content_key(rep) if os.environ.get("EQUIVAX_CACHE", "1") != "0" else None
     if key is None:
         return solve(rep)
     path = cache_folder() / f"{key}.npz"
     found = _read(path, rep)
-    if found is not None:
+    # Irreps found numerically may have other matrices under another linear-algebra library: then it is another basis.
+    if found is not None and constraints_of(rep).violation(found.vectors.T)[1] <= STALE:
         return found
     start = time.perf_counter()
     solved = solve(rep)
