@@ -11,6 +11,8 @@ from .._types import Key, Matrices
 # c_min the least in the defining one: 1e-195 there, and still 5e-13 where c is 16 times smaller.
 STEPS = 64
 REACH = 30.0
+# How far a walk that only wanders goes along each generator, on average.
+WANDER = 0.5
 # Of a matrix of norm 1/2, the rest of the exponential series from here on is 1e-19.
 TAYLOR_DEGREE = 14
 
@@ -61,7 +63,7 @@ def random_walk(algebra: Matrices, discrete: Matrices, *, key: Key, length: int 
 
     The steps are short: long ones run away, into elements too ill-conditioned to be of use.
     """
-    directions, one = jnp.asarray(length**-0.5 * algebra), jnp.eye(algebra.shape[-1])
+    directions, one = jnp.asarray(WANDER * length**-0.5 * algebra), jnp.eye(algebra.shape[-1])
     choices = jnp.concatenate([one[None], jnp.asarray(discrete)])
 
     def step(g: Float[Array, "d d"], step_key: Key) -> tuple[Float[Array, "d d"], None]:
