@@ -118,6 +118,15 @@ def test_a_killed_run_resumes_to_the_same_bits(data, tmp_path, epoch):
     assert same(restore_average(Tiny(key=jax.random.key(5)), CONFIG, checkpoints), whole.average)
 
 
+@pytest.fixture
+def listening():
+    """Python hears Ctrl-C, as it does in a terminal: a shell starts its background jobs deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize(("when", "step"), [(3, 4), (9, 6), (14, 10)])  # the first epoch, between two, the second
 def test_ctrl_c_keeps_the_step_that_was_reached(data, tmp_path, monkeypatch, when, step):
     import equivax.tasks._fit as fit_module
