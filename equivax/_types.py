@@ -7,6 +7,8 @@ from jaxtyping import Array, ArrayLike, Bool, Float, Int, PRNGKeyArray, PyTree, 
 Point = PyTree[Float[Array, "..."]]
 # A tangent vector at a point: the same structure as the point.
 Tangent = PyTree[Float[Array, "..."]]
+# An element of a Lie algebra in whatever coordinates an action likes: an array, or a pytree of arrays.
+Algebra = PyTree[Float[Array, "..."]]
 # A signal over a sampled domain, flattened: one row for each sample point, one column for each channel.
 # The axes are not bound to names: what goes into a layer and what comes out differ in them.
 Signal = Float[Array, "_points _channels"]
@@ -20,6 +22,7 @@ Key = PRNGKeyArray
 RealScalar = float | int | Float[ArrayLike, ""]
 
 __all__ = [
+    "Algebra",
     "AlgebraElement",
     "Array",
     "ArrayLike",

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from template_manifold import Cylinder
 
 from equivax.fields import (
     AbstractField,
@@ -22,7 +23,19 @@ from equivax.fields import (
     SteerableOperator,
 )
 from equivax.fields import DifferentialInvariantField as SignalField
-from equivax.geometry import Euclidean, PixelGrid, Power, Product, Sphere, Torus
+from equivax.geometry import (
+    SPD,
+    Euclidean,
+    Grassmann,
+    Hyperbolic,
+    PixelGrid,
+    Power,
+    Product,
+    Sphere,
+    Stiefel,
+    TangentBundle,
+    Torus,
+)
 from equivax.symmetry import (
     GL,
     SE,
@@ -264,6 +277,12 @@ MANIFOLDS = [
     Torus(2),
     Product(Sphere(2), Euclidean(2)),
     Power(Sphere(1), 3),
+    Hyperbolic(2),
+    Stiefel(3, 2),
+    Grassmann(4, 2),
+    SPD(2),
+    TangentBundle(Sphere(2)),
+    Cylinder(),
 ]
 
 GRID = PixelGrid(8, 8)

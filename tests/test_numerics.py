@@ -1,11 +1,15 @@
 """The dangerous arithmetic, against NumPy's long doubles and against derivatives known by hand."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from equivax import _numerics as num
+from equivax import _rotations as rot
 
 DTYPES = [jnp.float32, jnp.float64]
 
@@ -15,10 +19,36 @@ def sphere_pair(f):
     return lambda q: f(q, 4 - q)
 
 
+def sin_defect(s):
+    """(r - sin(r))/r^3 in long double, by its Taylor polynomial where the closed form has nothing left."""
+    series = sum((-s) ** n / math.factorial(2 * n + 3) for n in range(8))
+    return np.where(s < 0.1, series, (1 - np.sin(np.sqrt(s)) / np.sqrt(s)) / s)
+
+
+def cot_defect(s):
+    """(1 - r/2 cot(r/2))/r^2 in long double, by its Taylor polynomial where the closed form has nothing left."""
+    inverses = (12, 720, 30240, 1209600, 47900160, np.longdouble(1307674368000) / 691, 74724249600)
+    series = sum(s**n / np.longdouble(c) for n, c in enumerate(inverses))
+    r = np.sqrt(s) / 2
+    return np.where(s < 0.1, series, (1 - r / np.tan(r)) / s)
+
+
+SWITCHES = {
+    "angle_over_sine": 0.125,
+    "cos_sqrt": 1.0,
+    "sinc_sqrt": 1.0,
+    "cos_defect": 4.0,
+    "sin_defect": 4.0,
+    "cot_defect": 2.0,
+}
+
 # name, function of one variable, the same in long double, value and first two derivatives at 0, where it goes up to
 SERIES = [
     ("sinc_sqrt", num.sinc_sqrt, lambda s: np.sin(np.sqrt(s)) / np.sqrt(s), (1, -1 / 6, 1 / 60), 20.0),
     ("cos_sqrt", num.cos_sqrt, lambda s: np.cos(np.sqrt(s)), (1, -1 / 2, 1 / 12), 20.0),
+    ("cos_defect", num.cos_defect, lambda s: 2 * np.sin(np.sqrt(s) / 2) ** 2 / s, (1 / 2, -1 / 24, 1 / 360), 20.0),
+    ("sin_defect", num.sin_defect, sin_defect, (1 / 6, -1 / 120, 1 / 2520), 20.0),
+    ("cot_defect", num.cot_defect, cot_defect, (1 / 12, 1 / 720, 1 / 15120), 20.0),
     (
         "angle_over_sine",
         sphere_pair(num.angle_over_sine),
@@ -32,7 +62,7 @@ SERIES = [
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("name", "f", "exact", "at_zero", "top"), SERIES, ids=[s[0] for s in SERIES])
 def test_values_on_both_sides_of_the_switch(name, f, exact, at_zero, top, dtype):
-    s = np.concatenate([np.geomspace(1e-12, top, 300), 0.125 + np.linspace(-1e-6, 1e-6, 9), [1 - 1e-7, 1.0]])
+    s = np.concatenate([np.geomspace(1e-12, top, 300), SWITCHES[name] * (1 + np.linspace(-1e-6, 1e-6, 9))])
     s = s.astype(dtype)
     got = f(jnp.asarray(s))
     want = exact(s.astype(np.longdouble))
@@ -50,7 +80,7 @@ def test_derivatives_at_the_singular_point(name, f, exact, at_zero, top):
 
 @pytest.mark.parametrize(("name", "f", "exact", "at_zero", "top"), SERIES, ids=[s[0] for s in SERIES])
 def test_derivatives_do_not_jump_at_the_switch(name, f, exact, at_zero, top):
-    switch = 0.125 if name == "angle_over_sine" else 1.0
+    switch = SWITCHES[name]
     below, above = jnp.asarray(np.nextafter(switch, 0)), jnp.asarray(switch)
     for g in (f, jax.grad(f), jax.hessian(f)):
         np.testing.assert_allclose(g(below), g(above), rtol=1e-12)
@@ -78,6 +108,7 @@ def test_safe_norm(dtype):
 def test_safe_sqrt_of_rounding_below_zero(dtype):
     s = jnp.asarray([-1e-9, 0.0, 4.0], dtype=dtype)
     np.testing.assert_array_equal(num.safe_sqrt(s), [0, 0, 2])
+    assert jnp.isnan(num.safe_sqrt(s * jnp.nan)).all()
     np.testing.assert_array_equal(jax.vmap(jax.grad(num.safe_sqrt))(s), [0, 0, 0.25])
     np.testing.assert_array_equal(jax.vmap(jax.hessian(num.safe_sqrt))(s), [0, 0, jnp.asarray(-1 / 32, dtype)])
 
@@ -96,3 +127,67 @@ def test_angles_are_finite_at_both_ends(dtype):
             for derivative in (f, jax.grad(f, (0, 1)), jax.hessian(f, (0, 1))):
                 for leaf in jax.tree.leaves(derivative(q, p)):
                     assert jnp.isfinite(leaf), (f, q, p)
+
+
+def test_cot_defect_is_finite_where_it_has_its_pole():
+    s = jnp.asarray([(2 * np.pi) ** 2, np.nextafter((2 * np.pi) ** 2, 0)])
+    for f in (num.cot_defect, jax.grad(num.cot_defect), jax.hessian(num.cot_defect)):
+        assert jnp.all(jnp.isfinite(jax.vmap(f)(s)))
+
+
+def directions():
+    return np.random.default_rng(3).normal(size=(400, 3))
+
+
+def test_scipy_agrees_on_rotations_at_every_angle():
+    small, large = np.geomspace(1e-15, 1, 200), np.pi - np.geomspace(1e-15, 1, 200)
+    w = directions()
+    w *= np.concatenate([small, large])[:, None] / np.linalg.norm(w, axis=1, keepdims=True)
+    R = np.array(jax.jit(jax.vmap(rot.rotation_matrix))(w))
+    np.testing.assert_allclose(R, Rotation.from_rotvec(w).as_matrix(), atol=1e-15)
+    np.testing.assert_allclose(np.einsum("bij,bik->bjk", R, R), np.broadcast_to(np.eye(3), R.shape), atol=2e-15)
+    got = np.asarray(jax.jit(jax.vmap(rot.rotation_vector))(R))
+    # At angle pi both signs are right, and rounding may choose the other one.
+    error = np.minimum(np.linalg.norm(got - w, axis=1), np.linalg.norm(got + w, axis=1) + (np.arange(400) < 200))
+    assert np.max(error) < 4e-15
+
+
+def test_rotations_differentiate_twice_at_the_identity_and_at_half_turns():
+    weights = jnp.asarray([1.0, 2.0, 3.0])
+
+    @jax.jit
+    @jax.vmap
+    def derivatives(R):
+        def f(R):
+            return jnp.dot(weights, rot.rotation_vector(R))
+
+        return jax.grad(f)(R), jax.hessian(f)(R)
+
+    half_turns = [np.diag(d) for d in ([1.0, -1, -1], [-1.0, 1, -1], [-1.0, -1, 1])]
+    for found in derivatives(jnp.asarray(np.stack([np.eye(3), *half_turns]))):
+        assert jnp.all(jnp.isfinite(found))
+
+    @jax.jit
+    def jacobians(w):
+        return jax.jacfwd(rot.rotation_matrix)(w), jax.jacfwd(jax.jacfwd(rot.rotation_matrix))(w)
+
+    first, second = jacobians(jnp.zeros(3))
+    generators = np.stack([rot.cross_matrix(e) for e in jnp.eye(3)], axis=-1)
+    np.testing.assert_allclose(first, generators, atol=1e-16)
+    products = np.einsum("ija,jkb->ikab", generators, generators)
+    np.testing.assert_allclose(second, (products + products.swapaxes(2, 3)) / 2, atol=1e-15)
+
+
+def test_rotation_vectors_compose():
+    u, w = directions()[:20], directions()[20:40]
+    want = (Rotation.from_rotvec(u) * Rotation.from_rotvec(w)).as_rotvec()
+    np.testing.assert_allclose(jax.vmap(rot.compose_vectors)(u, w), want, atol=1e-13)
+    q = np.asarray(jax.vmap(rot.vector_quaternion)(u))
+    np.testing.assert_allclose(q, Rotation.from_rotvec(u).as_quat(scalar_first=True), atol=1e-15)
+
+
+def test_differentials_of_rotations_are_each_others_inverses():
+    u, w = directions()[:20], directions()[20:40]
+    u *= np.linspace(0, 6, 20)[:, None] / np.linalg.norm(u, axis=1, keepdims=True)
+    forth = jax.vmap(rot.cross_dexp)(u, w)
+    np.testing.assert_allclose(jax.vmap(rot.cross_dexpinv)(u, forth), w, atol=1e-12)

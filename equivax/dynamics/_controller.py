@@ -1,15 +1,17 @@
 """Adaptive steps whose sizes are functions of invariants, so that an adaptive solve keeps the symmetry of its field."""
 
+import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
 from .._numerics import safe_sqrt
-from ..geometry import AbstractManifold, Power, Product, Torus
+from ..geometry import AbstractManifold, Euclidean, Power, Product
 
 Sizes: TypeAlias = PyTree[Float[Array, ""]]
 
@@ -29,12 +31,16 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
     - `norms(v)` and `scales(y)`, where given: functions to pytrees of invariant scalars, of the same structure. `norms`
       measures errors and velocities, `scales` the points that rtol is relative to; by default `scales` is `norms`.
       Under a group that moves the origin (translations) give a `scales` that does not see it, or rtol = 0.
-    - by the `space`: the root mean square of each array of the point. That is one block for each factor of a `Product`
-      and one for *all* the factors of a `Power`, so permutations are respected as well as any orthogonal action on the
-      arrays. An angle on a `Torus` has no size: the scale of these blocks is 1 radian. `Flow` fills in its own space.
+    - by the metric of the `space`: |e_B| is the Riemannian length of the error over sqrt(dim), at the point where it was
+      made, so every isometry is respected: rotations of a sphere, boosts of hyperbolic space, congruences of SPD
+      matrices. One block for each factor of a `Product`, one for *all* the points of a `Power` (permutations).
+      |y_B| is the root mean square of the coordinates on a `Euclidean` space, and 1 on all others, which have no origin
+      to measure from: there rtol adds to atol. `Flow` fills in its own space.
     - without either: the root mean square of each array.
 
-    Root mean squares, so that `atol` and `rtol` mean per coordinate what they mean to the wrapped controller.
+    All are root mean squares over orthonormal coordinates, so that `atol` and `rtol` mean per coordinate what they mean
+    to the wrapped controller. An action that is no action by isometries leaves no such number invariant: `Flow` refuses
+    it where its field carries one, unless `norms` are given or `isometries_only` is set.
 
     - `controller`: any adaptive controller of Diffrax, `diffrax.ClipStepSizeController(...)` (step_ts, jump_ts)
       included; clipping may as well be put outside, since it looks at times only.
@@ -43,6 +49,9 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
     Under `diffrax.BacksolveAdjoint` the backward state is a tuple (y, adjoint of y, ...): its blocks are its arrays.
     An implicit solver whose root finder takes its tolerance from the controller still scales *that* elementwise.
 
+    - `isometries_only`: accept a field whose group does not act by isometries; the flow then commutes, to rounding, with
+      those elements that are isometries (for a linear action: a compact subgroup), and with the others to its tolerance.
+
     Raises a ValueError if `controller` is not adaptive.
     """
 
@@ -50,6 +59,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
     space: AbstractManifold | None
     norms: Callable[[Any], Sizes] | None
     scales: Callable[[Any], Sizes] | None
+    isometries_only: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -57,6 +67,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
         space: AbstractManifold | None = None,
         norms: Callable[[Any], Sizes] | None = None,
         scales: Callable[[Any], Sizes] | None = None,
+        isometries_only: bool = False,
     ):
         if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
             raise ValueError(
@@ -67,6 +78,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
         if scales is not None and norms is None:
             raise ValueError("`scales` was given without `norms`: give both, or `norms` alone.")
         self.controller, self.space, self.norms, self.scales = controller, space, norms, scales
+        self.isometries_only = isometries_only
 
     @property  # type: ignore[misc]
     def rtol(self) -> Any:  # type: ignore[override]
@@ -86,12 +98,13 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
     def on(self, space: AbstractManifold) -> "InvariantController":
         """This controller, told the space of the points, unless it has its blocks from elsewhere already."""
         if self.space is None and self.norms is None:
-            return InvariantController(self.controller, space)
+            return InvariantController(self.controller, space, isometries_only=self.isometries_only)
         return self
 
     def wrap(self, direction: Any) -> "InvariantController":
         """As `diffrax.AbstractStepSizeController.wrap`."""
-        return InvariantController(self.controller.wrap(direction), self.space, self.norms, self.scales)
+        wrapped = self.controller.wrap(direction)
+        return InvariantController(wrapped, self.space, self.norms, self.scales, self.isometries_only)
 
     def init(
         self, terms: Any, t0: Any, t1: Any, y0: Any, dt0: Any, args: Any, func: Callable, error_order: Any
@@ -116,11 +129,16 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
         # Diffrax does not differentiate step sizes; neither, then, the norms that they are made of.
         y0, y1_candidate, y_error = jax.lax.stop_gradient((y0, y1_candidate, y_error))
         sizes = self._point_sizes(y0), self._point_sizes(y1_candidate)
-        error = None if y_error is None else self._tangent_sizes(y_error)
+        # The error is a tangent at the new point.
+        error = None if y_error is None else self._tangent_sizes(y1_candidate, y_error)
         return self.controller.adapt_step_size(t0, t1, *sizes, args, error, error_order, controller_state)
 
-    def _tangent_sizes(self, v: Any) -> Sizes:
-        return jax.tree.map(_root_mean_square, v) if self.norms is None else self.norms(v)
+    def _tangent_sizes(self, y: Any, v: Any) -> Sizes:
+        if self.norms is not None:
+            return self.norms(v)
+        if self.space is None or not self.space.fits(y):
+            return jax.tree.map(_root_mean_square, v)
+        return _lengths(self.space, y, v)
 
     def _point_sizes(self, y: Any) -> Sizes:
         if self.norms is not None:
@@ -139,13 +157,15 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
             return self.norm(jax.tree.map(lambda a, b: a / b, blocks, scale))
 
         f0 = func(terms, t0, y0, args)
-        d0, d1 = size(self._point_sizes(y0)), size(self._tangent_sizes(f0))
+        d0, d1 = size(self._point_sizes(y0)), size(self._tangent_sizes(y0, f0))
         degenerate = (d0 < 1e-5) | (d1 < 1e-5)
         h0 = jnp.where(degenerate, 1e-6, 0.01 * d0 / jnp.where(degenerate, 1, d1)).astype(t0.dtype)
         # An explicit Euler step by way of the term, which knows whether time runs backwards.
-        y1 = jax.tree.map(jnp.add, y0, terms.prod(f0, terms.contr(t0, t0 + h0)))
+        step = terms.prod(f0, terms.contr(t0, t0 + h0))
+        known = self.space is not None and self.space.fits(y0)
+        y1 = self.space.retract(y0, step) if known else jax.tree.map(jnp.add, y0, step)  # type: ignore[union-attr]
         f1 = func(terms, t0 + h0, y1, args)
-        d2 = size(self._tangent_sizes(jax.tree.map(jnp.subtract, f1, f0))) / h0.astype(d0.dtype)
+        d2 = size(self._tangent_sizes(y0, jax.tree.map(jnp.subtract, f1, f0))) / h0.astype(d0.dtype)
         steepest = jnp.maximum(d1, d2)
         flat = steepest <= 1e-15
         h1 = (0.01 / jnp.where(flat, 1, steepest)) ** (1 / error_order)
@@ -156,16 +176,30 @@ def _root_mean_square(a: Float[Array, "..."]) -> Float[Array, ""]:
     return safe_sqrt(jnp.sum(a * a) / max(a.size, 1))
 
 
+def _lengths(space: AbstractManifold, y: Any, v: Any) -> Sizes:
+    match space:
+        case Product(factors=factors):
+            return tuple(_lengths(M, a, b) for M, a, b in zip(factors, y, v, strict=True))
+        case Power(base=base):
+            each = jax.vmap(lambda a, b: _lengths(base, a, b))(y, v)
+            return jax.tree.map(_root_mean_square, each)
+        case Euclidean():
+            return _root_mean_square(v)
+        case _:
+            # Stages of some solvers are no points of M: what is not tangent there has no length either.
+            return space.norm(y, space.to_tangent(y, v)) / math.sqrt(max(space.dim, 1))
+
+
 def _scales(space: AbstractManifold, y: Any) -> Sizes:
     match space:
         case Product(factors=factors):
             return tuple(_scales(M, a) for M, a in zip(factors, y, strict=True))
         case Power(base=base):
-            return _scales(base, y)
-        case Torus():
-            return jnp.ones((), dtype=y.dtype)
+            return jax.tree.map(_root_mean_square, jax.vmap(lambda a: _scales(base, a))(y))
+        case Euclidean():
+            return _root_mean_square(y)
         case _:
-            return jax.tree.map(_root_mean_square, y)
+            return jnp.ones((), dtype=jnp.result_type(*jax.tree.leaves(y)))
 
 
 def _innermost(terms: Any) -> Any:

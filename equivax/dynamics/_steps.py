@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Point, RealScalar
+from ._tableau import is_plain_tableau, tableau_step
 
 
 class Steps(eqx.Module):
@@ -41,7 +42,7 @@ class Steps(eqx.Module):
     ) -> tuple[Point, list[dict[str, Any]]]:
         """The state at the last knot, and for each step what the solver's `interpolation_cls` needs."""
         ts = [jnp.asarray(t) for t in knots]
-        step = _tableau_step if _is_plain_tableau(solver) else _solver_step
+        step = _tableau_step if is_plain_tableau(solver) else _solver_step
         state, dense = None, []
         for i in range(self.n):
             y, info, state = step(solver, term, ts[i], ts[i + 1], y, args, state)
@@ -60,34 +61,9 @@ def interpolate(
     return solver.interpolation_cls(t0=knots[i], t1=knots[i + 1], **info).evaluate(t)
 
 
-def _is_plain_tableau(solver: diffrax.AbstractSolver) -> bool:
-    # Whoever overrides `step` means it. Diffrax's own `step` loops over the stages, which would bring the loop back.
-    return isinstance(solver, diffrax.AbstractERK) and type(solver).step is diffrax.AbstractERK.step
-
-
 def _tableau_step(solver, term, t0, t1, y0, args, f):
-    # k_i = h f(t0 + c_i h, y0 + sum_j a_ij k_j), y1 = y0 + sum_j b_j k_j; f is f(t0, y0) where the last step left it.
-    tableau, control = solver.tableau, term.contr(t0, t1)
-    yi, ks = y0, []
-    for i in range(tableau.num_stages):
-        if i > 0:
-            c = float(tableau.c[i - 1])
-            ti, yi = t1 if c == 1 else t0 + c * (t1 - t0), _combine(y0, tableau.a_lower[i - 1], ks)
-        else:
-            ti = t0 + float(tableau.c1) * (t1 - t0)
-        if i > 0 or f is None:
-            f = term.vf(ti, yi, args)
-        ks.append(term.prod(f, control))
-    y1 = yi if tableau.ssal else _combine(y0, tableau.b_sol, ks)
-    k = jax.tree.map(lambda *a: jnp.stack(a), *ks)
-    return y1, {"y0": y0, "y1": y1, "k": k}, f if tableau.fsal else None
-
-
-def _combine(y, coefficients, ks):
-    terms = [(float(c), k) for c, k in zip(coefficients, ks, strict=True) if c != 0]
-    return jax.tree.map(
-        lambda a, *b: a + sum(c * k for (c, _), k in zip(terms, b, strict=True)), y, *(k for _, k in terms)
-    )
+    y1, k, f1 = tableau_step(solver.tableau, term, t0, t1, y0, args, f)
+    return y1, {"y0": y0, "y1": y1, "k": k}, f1
 
 
 def _solver_step(solver, term, t0, t1, y0, args, state):

@@ -3,6 +3,7 @@
 from ._field import AbstractField as AbstractField
 from ._field import ScaledField as ScaledField
 from ._field import SumField as SumField
+from ._induced import InducedField as InducedField
 from ._intertwiner import Bias as Bias
 from ._intertwiner import Intertwiner as Intertwiner
 from ._invariants import DifferentialInvariantField as DifferentialInvariantField

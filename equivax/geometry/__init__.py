@@ -1,9 +1,33 @@
 """Where things live: manifolds by five methods, products and powers of them, and pixel grids that sample a plane."""
 
 from ._base import AbstractManifold as AbstractManifold
+from ._bundles import CotangentBundle as CotangentBundle
+from ._bundles import TangentBundle as TangentBundle
+from ._compact_group import AbstractCompactGroup as AbstractCompactGroup
 from ._euclidean import Euclidean as Euclidean
+from ._euclidean_group import SpecialEuclidean as SpecialEuclidean
+from ._grassmann import Grassmann as Grassmann
+from ._heisenberg import Heisenberg as Heisenberg
+from ._hyperbolic import Hyperbolic as Hyperbolic
+from ._lie_action import AbstractLieAction as AbstractLieAction
+from ._lie_group import AbstractLieGroup as AbstractLieGroup
+from ._lie_group import LeftTranslation as LeftTranslation
+from ._lie_products import PowerLieAction as PowerLieAction
+from ._lie_products import ProductLieAction as ProductLieAction
+from ._metrics import Conformal as Conformal
+from ._metrics import LeftInvariant as LeftInvariant
+from ._metrics import PullBack as PullBack
+from ._orthogonal import Orthogonal as Orthogonal
+from ._orthogonal import SpecialOrthogonal as SpecialOrthogonal
 from ._pixels import PixelGrid as PixelGrid
 from ._product import Power as Power
 from ._product import Product as Product
+from ._quaternions import UnitQuaternions as UnitQuaternions
+from ._rotation_action import RotationAction as RotationAction
+from ._spd import SPD as SPD
 from ._sphere import Sphere as Sphere
+from ._stiefel import Stiefel as Stiefel
 from ._torus import Torus as Torus
+from ._translation import Translation as Translation
+from ._unitary import SpecialUnitary as SpecialUnitary
+from ._unitary import Unitary as Unitary

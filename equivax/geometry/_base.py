@@ -13,13 +13,13 @@ from jaxtyping import Array, Bool, Float
 
 from .._numerics import safe_sqrt
 from .._types import Key, Point, PyTree, Tangent
-
-# Levenberg-Marquardt converges quadratically from the chord; near the cut locus a dozen steps go into damping first.
-_SHOOTING_STEPS = 40
+from ._lie_action import AbstractLieAction
+from ._shooting import least_squares, linearised, shoot
 
 
 class AbstractManifold(eqx.Module):
-    """M, a manifold embedded in R^N (or locally equal to it, as the torus), with the metric of R^N.
+    """M, a manifold embedded in R^N (or locally equal to it, as the torus), with a Riemannian metric: that of R^N, or
+    what `inner` says. A class that replaces `inner` replaces `sharp` and `random_tangent` with it.
 
     A point x is an array of shape `shape`; points of products are tuples of arrays, and any method here takes any
     pytree of arrays of one floating type. A tangent v at x has the structure of x. All signatures are unbatched:
@@ -41,11 +41,11 @@ class AbstractManifold(eqx.Module):
 
     @abc.abstractmethod
     def project(self, x: Point) -> Point:
-        """The point of M nearest to x in R^N: idempotent, and the identity on M."""
+        """The point of M nearest to x in R^N, or one that isometries prefer: idempotent, and the identity on M."""
 
     @abc.abstractmethod
     def to_tangent(self, x: Point, v: Tangent) -> Tangent:
-        """The orthogonal projection of v in R^N onto the tangent space T_x M; linear in v."""
+        """The projection of v in R^N onto the tangent space T_x M, orthogonal in the metric; linear in v."""
 
     @abc.abstractmethod
     def exp(self, x: Point, v: Tangent) -> Point:
@@ -66,6 +66,18 @@ class AbstractManifold(eqx.Module):
         """d(x, y) = |log_x(y)|_x, the length of the shortest geodesic; derivatives 0 at x = y."""
         return self.norm(x, self.log(x, y))
 
+    def sharp(self, x: Point, p: Tangent) -> Tangent:
+        """p^#, the tangent vector v with <v, w>_x = p . w for all w in T_x M: to_tangent(x, p) in the metric of R^N."""
+        return self.to_tangent(x, p)
+
+    @property
+    def injectivity_radius(self) -> float:
+        """The largest r for which exp_x is one-to-one on |v| < r, at every x: `inf` where there is no cut locus."""
+        raise NotImplementedError(
+            f"The injectivity radius of {type(self).__name__} is not known. Define the property `injectivity_radius` "
+            "of the class to say what it is (a lower bound will do)."
+        )
+
     # Moving points and vectors.
 
     def log(self, x: Point, y: Point) -> Tangent:
@@ -85,16 +97,21 @@ class AbstractManifold(eqx.Module):
             return _flat(self.exp(x, tangent(c, x))) - _flat(y)
 
         def newton(c, _):
-            r, J = _linearised(lambda c: miss(c, x, y), c)
-            return c - _least_squares(J, r), None
+            r, J = linearised(lambda c: miss(c, x, y), c)
+            return c - least_squares(J, r), None
 
-        c = _levenberg_marquardt(miss, jax.lax.stop_gradient(x), jax.lax.stop_gradient(y), basis)
+        x0, y0 = jax.lax.stop_gradient((x, y))
+        c = shoot(lambda c: miss(c, x0, y0), least_squares(basis.T, _flat(y0) - _flat(x0)))
         c, _ = jax.lax.scan(newton, c, length=2)
         return tangent(c, x)
 
     def retract(self, x: Point, v: Tangent) -> Point:
         """project(x + v): agrees with exp_x(v) to second order in v, hence with an error of third order."""
         return self.project(jax.tree.map(jnp.add, x, v))
+
+    def first_order_retract(self, x: Point, v: Tangent) -> Point:
+        """The cheapest map that stays on M and agrees with exp_x(v) to first order, with an error of second order."""
+        return self.retract(x, v)
 
     def transport(self, x: Point, v: Tangent, w: Tangent) -> Tangent:
         """Parallel transport of w in T_x M to T_y M along the geodesic t -> exp_x(t v), y = exp_x(v).
@@ -118,42 +135,71 @@ class AbstractManifold(eqx.Module):
 
             return jax.jacfwd(end)(jnp.zeros(self.dim, dtype=basis.dtype))
 
-        c = _least_squares(spread(-1.0), _flat(w))
+        c = least_squares(spread(-1.0), _flat(w))
         return self.to_tangent(self.exp(x, v), unravel(spread(1.0) @ c))
 
     def frame(self, x: Point) -> Tangent:
         """An orthonormal basis of T_x M, stacked along a new first axis of length `dim`.
 
-        The eigenvectors with eigenvalue 1 of the projection onto T_x M, carried along with x: no frame is continuous on
-        all of a sphere, this one has derivatives everywhere.
+        The directions that the projection onto T_x M keeps, carried along with x and made orthonormal in the metric:
+        no frame is continuous on all of a sphere, this one has derivatives everywhere.
         """
         flat, unravel = ravel_pytree(x)
         projection = jax.vmap(lambda e: _flat(self.to_tangent(x, unravel(e))))(jnp.eye(flat.size, dtype=flat.dtype))
-        _, vectors = jnp.linalg.eigh(jax.lax.stop_gradient(projection))
-        basis, _ = jnp.linalg.qr(projection @ vectors[:, flat.size - self.dim :])
-        return jax.vmap(unravel)(basis.T)
+        fixed = jax.lax.stop_gradient(projection)
+        _, vectors = jnp.linalg.eigh(fixed.T @ fixed)
+        basis = jax.vmap(unravel)(vectors[:, flat.size - self.dim :].T @ projection)
+        gram = jax.vmap(lambda v: jax.vmap(lambda w: self.inner(x, v, w))(basis))(basis)
+        flattened = jax.scipy.linalg.solve_triangular(jnp.linalg.cholesky(gram), jax.vmap(_flat)(basis), lower=True)
+        return jax.vmap(unravel)(flattened)
+
+    def gradient(self, f: Callable[[Point], Float[Array, ""]], x: Point) -> Tangent:
+        """grad f (x) = (df)^#, the Riemannian gradient of a scalar function: <grad f, v>_x = df(x)(v)."""
+        return self.sharp(x, jax.grad(f)(x))
 
     def divergence(self, f: Callable[[Point], Tangent], x: Point) -> Float[Array, ""]:
         """div f (x) = sum_i <e_i, nabla_{e_i} f> over an orthonormal basis e_i of T_x M, for a tangent field f.
 
-        As the trace over R^N of the derivative of v -> f(exp_x(P_x v)) at 0: N forward derivatives, no choice of frame.
+        In normal coordinates, whose volume is stationary at x: the trace of the derivative of c -> D exp_x(c)^-1
+        f(exp_x(c)) at 0. As a trace over R^N: N forward derivatives, no choice of frame, in any metric that `exp` knows.
         """
         flat, unravel = ravel_pytree(x)
+        here = f(x)
 
         def along(v):
-            return _flat(f(self.exp(x, self.to_tangent(x, unravel(v)))))
+            c = self.to_tangent(x, unravel(v))
+            y, moved = jax.jvp(lambda c: self.exp(x, c), (c,), (here,))
+            return _flat(f(y)) - _flat(moved)
 
         return jnp.trace(jax.jacfwd(along)(jnp.zeros_like(flat)))
 
+    # For solvers.
+
+    @property
+    def motions(self) -> AbstractLieAction:
+        """The transitive action whose exponentials Lie group integrators move points by, where M has one."""
+        raise NotImplementedError(
+            f"{self} knows no Lie group that moves its points transitively. Use `Projected(solver)`, which needs none, "
+            "or give the solver an action of your own: `RKMK(diffrax.Tsit5(), space, action=...)`."
+        )
+
+    def polish(self, x: Point) -> Point:
+        """`project(x)` for an x that is within rounding errors of M: a replacement may cost less and assume that."""
+        return self.project(x)
+
     # Questions.
 
+    def residual(self, x: Point) -> Float[Array, ""]:
+        """How far x is from M: |project(x) - x| in R^N."""
+        return jnp.linalg.norm(_flat(self.project(x)) - _flat(x))
+
     def belongs(self, x: Point) -> Bool[Array, ""]:
-        """Whether x is on M: |project(x) - x| within 1000 units in the last place of 1 + |x|. NaN belongs nowhere."""
-        return _close(self.project(x), x)
+        """Whether x is on M: a `residual` within 1000 units in the last place of 1 + |x|. NaN belongs nowhere."""
+        return self.residual(x) <= _tolerance(x)
 
     def is_tangent(self, x: Point, v: Tangent) -> Bool[Array, ""]:
         """Whether v is in T_x M, to the same tolerance as `belongs`."""
-        return _close(self.to_tangent(x, v), v)
+        return jnp.linalg.norm(_flat(self.to_tangent(x, v)) - _flat(v)) <= _tolerance(v)
 
     def fits(self, x: Any) -> bool:
         """Whether x has the shape of one point of M: an array of shape `shape`, or a tuple of arrays for a product."""
@@ -173,14 +219,46 @@ class AbstractManifold(eqx.Module):
                 f"Convert it first, as in `jnp.asarray({name}, dtype=jnp.float32)`."
             )
 
+    def check_point(self, x: Any, name: str = "x") -> None:
+        """`check`, and raise a ValueError unless x is on M. Inside `jax.jit` the values are unknown, and only `check`ed."""
+        self.check(x, name)
+        if not _concrete(x):
+            return
+        with jax.ensure_compile_time_eval():  # a constant of a program that is being traced has a value, too
+            belongs, residual = bool(self.belongs(x)), float(self.residual(x))
+        if not belongs:
+            raise ValueError(
+                f"`{name}` is not on {self}: |project({name}) - {name}| is {residual:.3g}, for "
+                f"{name} = {x}. Pass `space.project({name})`, the nearest point that is."
+            )
+
+    def check_tangent(self, x: Point, v: Any, name: str = "v") -> None:
+        """Raise a ValueError unless v is a tangent vector at x: its structure, and where values are known, v in T_x M."""
+        self.check(v, name)
+        if not _concrete((x, v)):
+            return
+        with jax.ensure_compile_time_eval():
+            tangent = bool(self.is_tangent(x, v))
+            miss = float(jnp.linalg.norm(_flat(self.to_tangent(x, v)) - _flat(v)))
+        if not tangent:
+            raise ValueError(
+                f"`{name}` is not tangent to {self} at x = {x}: |to_tangent(x, {name}) - {name}| is {miss:.3g}, for "
+                f"{name} = {v}. Pass `space.to_tangent(x, {name})`, its tangential part."
+            )
+
     # Samples and totals.
 
     def random_point(self, *, key: Key, dtype: Any = None) -> Point:
         """The projection of a standard normal vector of R^N: uniform wherever `project` commutes with all rotations."""
         return self.project(jax.random.normal(key, self.shape, _default(dtype)))
 
+    def wrapped_normal(self, mean: Point, scale: Any, *, key: Key) -> Point:
+        """exp_mean(scale u), u standard normal in T_mean M: the normal distribution, wrapped around M."""
+        u = self.random_tangent(mean, key=key)
+        return self.exp(mean, jax.tree.map(lambda a: jnp.asarray(scale, a.dtype) * a, u))
+
     def random_tangent(self, x: Point, *, key: Key) -> Tangent:
-        """A standard normal vector of T_x M."""
+        """A standard normal vector of T_x M: normal coordinates of variance 1 in any orthonormal frame."""
         leaves, structure = jax.tree.flatten(x)
         keys = jax.random.split(key, len(leaves))
         normal = [jax.random.normal(k, a.shape, a.dtype) for k, a in zip(keys, leaves, strict=True)]
@@ -211,41 +289,10 @@ def _shapes(x: Any) -> Any:
     return tuple(_shapes(a) for a in x) if isinstance(x, tuple) else np.shape(x)
 
 
-def _close(x: PyTree, y: PyTree) -> Bool[Array, ""]:
-    error = _flat(x) - _flat(y)
-    tolerance = 1000 * float(jnp.finfo(error.dtype).eps)
-    return jnp.linalg.norm(error) <= tolerance * (1 + jnp.linalg.norm(_flat(y)))
+def _concrete(x: PyTree) -> bool:
+    return not any(isinstance(a, jax.core.Tracer) for a in jax.tree.leaves(x))
 
 
-def _least_squares(A: Float[Array, "N k"], b: Float[Array, " N"]) -> Float[Array, " k"]:
-    # Normal equations: QR would be kinder near conjugate points only, and takes several times longer to compile.
-    return jnp.linalg.solve(A.T @ A, A.T @ b)
-
-
-def _linearised(f: Callable[..., Float[Array, " N"]], c: Float[Array, " k"]) -> tuple[Array, Array]:
-    # f(c) and its Jacobian (N, k), tracing f once.
-    r, push = jax.linearize(f, c)
-    return r, jax.vmap(push, out_axes=-1)(jnp.eye(c.size, dtype=c.dtype))
-
-
-def _levenberg_marquardt(
-    miss: Callable[..., Float[Array, " N"]], x: Point, y: Point, basis: Float[Array, "k N"]
-) -> Float[Array, " k"]:
-    # The c that minimises |miss(c)|^2, from c = 0 moved by the chord. Stops when a step no longer helps.
-    eps = float(jnp.finfo(basis.dtype).eps)
-
-    def body(carry):
-        c, damping, k, _ = carry
-        r, J = _linearised(lambda c: miss(c, x, y), c)
-        step = jnp.linalg.solve(J.T @ J + damping * jnp.eye(c.size, dtype=c.dtype), -J.T @ r)
-        better = jnp.sum(miss(c + step, x, y) ** 2) < jnp.sum(r**2)
-        done = jnp.linalg.norm(step) <= 4 * eps * (1 + jnp.linalg.norm(c))
-        return jnp.where(better, c + step, c), jnp.where(better, damping * 0.1, damping * 10), k + 1, done
-
-    def unfinished(carry):
-        _, _, k, done = carry
-        return (k < _SHOOTING_STEPS) & ~done
-
-    c = basis @ (_flat(y) - _flat(x))
-    start = (c, jnp.asarray(1e-4, dtype=c.dtype), 0, jnp.asarray(False))
-    return jax.lax.while_loop(unfinished, body, start)[0]
+def _tolerance(x: PyTree) -> Float[Array, ""]:
+    flat = _flat(x)
+    return 1000 * float(jnp.finfo(flat.dtype).eps) * (1 + jnp.linalg.norm(flat))

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from .._types import Key
 from ._base import AbstractManifold, _default
+from ._translation import Translation
 
 
 class Euclidean(AbstractManifold):
@@ -65,6 +66,16 @@ class Euclidean(AbstractManifold):
     def random_point(self, *, key: Key, dtype: Any = None) -> Float[Array, "*shape"]:
         """A standard normal vector."""
         return jax.random.normal(key, self.shape, _default(dtype))
+
+    @property
+    def motions(self) -> Translation:
+        """x + xi."""
+        return Translation(self)
+
+    @property
+    def injectivity_radius(self) -> float:
+        """Infinite."""
+        return math.inf
 
     @property
     def volume(self) -> float:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from .._types import Key, Point, Tangent
 from ._base import AbstractManifold
+from ._lie_products import PowerLieAction, ProductLieAction
 
 
 class Product(AbstractManifold):
@@ -63,10 +64,45 @@ class Product(AbstractManifold):
         """Factor by factor."""
         return self._each("transport", x, v, w)
 
+    def sharp(self, x: Point, p: Tangent) -> Tangent:
+        """Factor by factor."""
+        return self._each("sharp", x, p)
+
+    def retract(self, x: Point, v: Tangent) -> Point:
+        """Factor by factor."""
+        return self._each("retract", x, v)
+
+    def first_order_retract(self, x: Point, v: Tangent) -> Point:
+        """Factor by factor."""
+        return self._each("first_order_retract", x, v)
+
+    def residual(self, x: Point) -> Float[Array, ""]:
+        """The root of the sum of squares of the factors' residuals."""
+        return jnp.linalg.norm(jnp.stack(self._each("residual", x)))
+
+    def random_tangent(self, x: Point, *, key: Key) -> Tangent:
+        """Independent tangents of the factors."""
+        keys = jax.random.split(key, len(self.factors))
+        return tuple(M.random_tangent(a, key=k) for M, a, k in zip(self.factors, x, keys, strict=True))
+
     def random_point(self, *, key: Key, dtype: Any = None) -> Point:
         """Independent points of the factors."""
         keys = jax.random.split(key, len(self.factors))
         return tuple(M.random_point(key=k, dtype=dtype) for M, k in zip(self.factors, keys, strict=True))
+
+    def polish(self, x: Point) -> Point:
+        """Factor by factor."""
+        return self._each("polish", x)
+
+    @property
+    def motions(self) -> ProductLieAction:
+        """The product of the factors' actions."""
+        return ProductLieAction(tuple(M.motions for M in self.factors))
+
+    @property
+    def injectivity_radius(self) -> float:
+        """The smallest of the factors' radii."""
+        return min(M.injectivity_radius for M in self.factors)
 
     @property
     def volume(self) -> float:
@@ -122,9 +158,43 @@ class Power(AbstractManifold):
         """Point by point."""
         return jax.vmap(self.base.transport)(x, v, w)
 
+    def sharp(self, x: Point, p: Tangent) -> Tangent:
+        """Point by point."""
+        return jax.vmap(self.base.sharp)(x, p)
+
+    def retract(self, x: Point, v: Tangent) -> Point:
+        """Point by point."""
+        return jax.vmap(self.base.retract)(x, v)
+
+    def first_order_retract(self, x: Point, v: Tangent) -> Point:
+        """Point by point."""
+        return jax.vmap(self.base.first_order_retract)(x, v)
+
+    def residual(self, x: Point) -> Float[Array, ""]:
+        """The root of the sum of squares of the points' residuals."""
+        return jnp.linalg.norm(jax.vmap(self.base.residual)(x))
+
+    def random_tangent(self, x: Point, *, key: Key) -> Tangent:
+        """n independent tangents of the base."""
+        return jax.vmap(lambda a, k: self.base.random_tangent(a, key=k))(x, jax.random.split(key, self.n))
+
     def random_point(self, *, key: Key, dtype: Any = None) -> Point:
         """n independent points of the base."""
         return jax.vmap(lambda k: self.base.random_point(key=k, dtype=dtype))(jax.random.split(key, self.n))
+
+    def polish(self, x: Point) -> Point:
+        """Point by point."""
+        return jax.vmap(self.base.polish)(x)
+
+    @property
+    def motions(self) -> PowerLieAction:
+        """The action of the base on each point."""
+        return PowerLieAction(self.base.motions)
+
+    @property
+    def injectivity_radius(self) -> float:
+        """That of the base."""
+        return self.base.injectivity_radius
 
     @property
     def volume(self) -> float:

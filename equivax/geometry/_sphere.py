@@ -8,6 +8,10 @@ from jaxtyping import Array, Float
 
 from .._numerics import angle_between, angle_over_sine, cos_sqrt, safe_norm, sinc_sqrt
 from ._base import AbstractManifold
+from ._lie_action import AbstractLieAction
+from ._matrix_motions import Rotating
+from ._rotation_action import RotationAction
+from ._sphere_motions import PlaneRotationAction, QuaternionPairAction
 
 
 class Sphere(AbstractManifold):
@@ -43,6 +47,10 @@ class Sphere(AbstractManifold):
         """v - <x, v> x."""
         return v - jnp.dot(x, v) * x
 
+    def polish(self, x: Float[Array, " m"]) -> Float[Array, " m"]:
+        """x (3 - <x, x>)/2, one step of Newton's method for 1/|x|."""
+        return x * ((3 - jnp.dot(x, x)) / 2)
+
     def exp(self, x: Float[Array, " m"], v: Float[Array, " m"]) -> Float[Array, " m"]:
         """cos(r) x + sin(r)/r v with r = |v|."""
         s = jnp.dot(v, v)
@@ -61,6 +69,17 @@ class Sphere(AbstractManifold):
         s = jnp.dot(v, v)
         # (1 - cos r)/r^2 = (sin(r/2)/(r/2))^2 / 2, without the cancellation.
         return w - jnp.dot(v, w) * (sinc_sqrt(s) * x + sinc_sqrt(s / 4) ** 2 / 2 * v)
+
+    @property
+    def motions(self) -> AbstractLieAction:
+        """The rotations of R^(n+1): by an angle, by a vector, by two quaternions, and from n = 4 on by skew matrices."""
+        closed = {1: PlaneRotationAction(), 2: RotationAction(), 3: QuaternionPairAction()}
+        return closed.get(self.n, Rotating())
+
+    @property
+    def injectivity_radius(self) -> float:
+        """pi."""
+        return math.pi
 
     @property
     def volume(self) -> float:

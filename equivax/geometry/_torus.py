@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from .._types import Key
 from ._base import AbstractManifold, _default
+from ._translation import Translation
 
 
 class Torus(AbstractManifold):
@@ -65,6 +66,16 @@ class Torus(AbstractManifold):
     def random_point(self, *, key: Key, dtype: Any = None) -> Float[Array, " n"]:
         """A uniform point."""
         return jax.random.uniform(key, self.shape, _default(dtype), -math.pi, math.pi)
+
+    @property
+    def motions(self) -> Translation:
+        """x + xi."""
+        return Translation(self)
+
+    @property
+    def injectivity_radius(self) -> float:
+        """pi."""
+        return math.pi
 
     @property
     def volume(self) -> float:

@@ -16,6 +16,7 @@ from ._equivariance import rejects as rejects
 from ._groups import group_axioms as group_axioms
 from ._irreps import decomposition_axioms as decomposition_axioms
 from ._irreps import orthogonality_relations as orthogonality_relations
+from ._lie_actions import lie_action_axioms as lie_action_axioms
 from ._manifolds import manifold_axioms as manifold_axioms
 from ._motion import field_equivariance as field_equivariance
 from ._motion import flow_equivariance as flow_equivariance

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from .._types import Key, PyTree
 from ..geometry import AbstractManifold
-from ._verdict import VerdictTable, equality, rounding
+from ._verdict import Verdict, VerdictTable, equality, rounding
 
 # Geodesics of this length are taken to be shortest (half the injectivity radius of the unit sphere is 1.57).
 SHORT = 0.5
@@ -19,8 +19,10 @@ SHORT = 0.5
 _STATEMENTS = {
     "projection": "P(P(x)) = P(x)",
     "random points": "P(x) = x",
+    "polish": "P(polish(y)) = polish(y) for |y - x| = sqrt(eps)",
     "tangent projection": "P_x P_x v = P_x v",
     "orthogonal projection": "<P_x v, w> = <v, P_x w>",
+    "sharp": "<p^#, w> = p . w for tangent w",
     "exp stays": "P(exp_x(v)) = exp_x(v)",
     "exp starts": "exp_x(0) = x",
     "exp velocity": "d/dt exp_x(t v) = v at t = 0",
@@ -39,20 +41,25 @@ def manifold_axioms(
     r"""Projections project, geodesics stay and start as they should, `log` inverts `exp`, transport is isometric.
 
     At `samples` random points, with vectors of length 1/2: the shortest geodesic is assumed to be unique that far. The
-    retraction is held against `exp` by the order to which they agree, a regression over four halvings.
+    retractions are held against `exp` by the orders to which they agree, a regression over four halvings.
     """
     dtype = jnp.dtype(jnp.result_type(float) if dtype is None else dtype)
     limit = rounding(dtype, tolerance)
-    measured, retraction = jax.tree.map(np.asarray, _measure(manifold, key, samples, dtype))
+    measured, *misfits = jax.tree.map(np.asarray, _measure(manifold, key, samples, dtype))
     ordered = [(name, measured[name]) for name in _STATEMENTS]
     verdicts = [equality(name, _STATEMENTS[name], gap, scale, limit) for name, (gap, scale) in ordered]
-    steps, gaps = _STEPS, retraction.max(axis=0)
-    exact = bool(gaps.max() <= limit)
-    slope = 3.0 if exact else float(np.polyfit(np.log(steps), np.log(np.maximum(gaps, 1e-300)), 1)[0])
-    missing = equality(
-        "retraction", "project(x + h v) - exp_x(h v) = O(h^3)", max(0.0, 3.0 - slope), 1.0, 0.2, vacuous=exact
-    )
-    return VerdictTable((*verdicts, missing))
+    retractions = [
+        _order("retraction", "retract(x, h v) - exp_x(h v) = O(h^3)", 3, misfits[0], limit),
+        _order("first-order retraction", "first_order_retract(x, h v) - exp_x(h v) = O(h^2)", 2, misfits[1], limit),
+    ]
+    return VerdictTable((*verdicts, *retractions))
+
+
+def _order(name: str, statement: str, order: int, gaps: Float[np.ndarray, "samples steps"], limit: float) -> Verdict:
+    worst = gaps.max(axis=0)
+    exact = bool(worst.max() <= limit)
+    slope = order if exact else float(np.polyfit(np.log(_STEPS), np.log(np.maximum(worst, 1e-300)), 1)[0])
+    return equality(name, statement, max(0.0, order - slope), 1.0, 0.2, vacuous=exact)
 
 
 _STEPS = 0.5 ** np.arange(2, 6)
@@ -61,11 +68,13 @@ _STEPS = 0.5 ** np.arange(2, 6)
 @eqx.filter_jit
 def _measure(
     manifold: AbstractManifold, key: Key, samples: int, dtype: Any
-) -> tuple[dict, Float[Array, "samples steps"]]:
+) -> tuple[dict, Float[Array, "samples steps"], Float[Array, "samples steps"]]:
     return jax.vmap(lambda k: _measure_one(manifold, k, dtype))(jax.random.split(key, samples))
 
 
-def _measure_one(M: AbstractManifold, key: Key, dtype: Any) -> tuple[dict, Float[Array, " steps"]]:
+def _measure_one(
+    M: AbstractManifold, key: Key, dtype: Any
+) -> tuple[dict, Float[Array, " steps"], Float[Array, " steps"]]:
     point_key, vector_key = jax.random.split(key)
     x = M.random_point(key=point_key, dtype=dtype)
     flat, unravel = ravel_pytree(x)
@@ -76,6 +85,8 @@ def _measure_one(M: AbstractManifold, key: Key, dtype: Any) -> tuple[dict, Float
     start = jax.jvp(lambda t: M.exp(x, _scaled(t, v)), (jnp.zeros((), dtype),), (jnp.ones((), dtype),))[1]
     Tw, Tu, Tv = (M.transport(x, v, z) for z in (w, u, v))
     near = M.project(jax.tree.map(lambda p, q: p + 0.1 * q, x, a))
+    root = float(jnp.finfo(dtype).eps) ** 0.5
+    polished = M.polish(jax.tree.map(lambda p, q: p + root / _size(a) * q, x, a))
     Pa, Pb = M.to_tangent(x, a), M.to_tangent(x, b)
     frame = M.frame(x)
     gram = jax.vmap(lambda e: jax.vmap(lambda f: M.inner(x, e, f))(frame))(frame)
@@ -84,8 +95,10 @@ def _measure_one(M: AbstractManifold, key: Key, dtype: Any) -> tuple[dict, Float
     measured = {
         "projection": (_gap(M.project(near), near), _size(near)),
         "random points": (_gap(M.project(x), x), _size(x)),
-        "tangent projection": (_gap(M.to_tangent(x, Pa), Pa), _size(a)),
-        "orthogonal projection": (jnp.abs(_dot(Pa, b) - _dot(a, Pb)), _size(a) * _size(b)),
+        "polish": (M.residual(polished), _size(x)),
+        "tangent projection": (_gap(M.to_tangent(x, Pa), Pa), _size(a) + _size(Pa)),
+        "orthogonal projection": (jnp.abs(M.inner(x, Pa, b) - M.inner(x, a, Pb)), M.norm(x, Pa) * M.norm(x, Pb)),
+        "sharp": (jnp.abs(M.inner(x, M.sharp(x, a), w) - _dot(a, w)), _size(a) * _size(w)),
         "exp stays": (_gap(M.project(y), y), _size(y)),
         "exp starts": (_gap(M.exp(x, _scaled(0 * one, v)), x), _size(x)),
         "exp velocity": (_gap(start, v), half),
@@ -97,10 +110,11 @@ def _measure_one(M: AbstractManifold, key: Key, dtype: Any) -> tuple[dict, Float
         "frame": (jnp.max(jnp.abs(gram - jnp.eye(M.dim, dtype=dtype))) + jnp.max(untangent), one),
     }
 
-    def misfit(h):
-        return _gap(M.retract(x, _scaled(h, v)), M.exp(x, _scaled(h, v)))
+    def misfits(h):
+        there = M.exp(x, _scaled(h, v))
+        return tuple(_gap(f(x, _scaled(h, v)), there) for f in (M.retract, M.first_order_retract))
 
-    return measured, jax.vmap(misfit)(jnp.asarray(_STEPS, dtype))
+    return measured, *jax.vmap(misfits)(jnp.asarray(_STEPS, dtype))
 
 
 def _scaled(t: Float[Array, ""], v: PyTree) -> PyTree:
