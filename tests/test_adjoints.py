@@ -25,7 +25,7 @@ from equivax.geometry import SPD, Euclidean, Product, SpecialOrthogonal, Sphere
 QUICK = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 CONSTANT = diffrax.ConstantStepSize()
 TIMES = diffrax.SaveAt(ts=jnp.asarray([0.3, 0.6, 1.0]))
-SPACES = [Sphere(2), SpecialOrthogonal(3), SPD(2), Product(Sphere(2), Euclidean(2))]
+SPACES = [Product(Sphere(2), Euclidean(2)), SpecialOrthogonal(3), SPD(2)]
 PLAIN = [diffrax.RecursiveCheckpointAdjoint(), diffrax.DirectAdjoint(), diffrax.ForwardMode()]
 
 
@@ -83,8 +83,10 @@ def quotient(M):
     return (8 * near - far) / (12 * h)
 
 
-@pytest.mark.parametrize("adjoint", [*PLAIN, backsolve], ids=lambda a: getattr(a, "__name__", type(a).__name__))
-@pytest.mark.parametrize("M", SPACES, ids=str)
+CASES = [(M, adjoint) for M in SPACES for adjoint in (PLAIN[0], backsolve)] + [(SPACES[0], a) for a in PLAIN[1:]]
+
+
+@pytest.mark.parametrize(("M", "adjoint"), CASES, ids=lambda a: getattr(a, "__name__", type(a).__name__))
 def test_adjoints_agree_with_differences(M, adjoint):
     assert abs(quotient(M)) > 1e-2
     if adjoint is backsolve:
@@ -92,8 +94,8 @@ def test_adjoints_agree_with_differences(M, adjoint):
     assert slope(M, RKMK(diffrax.Bosh3()), adjoint) == pytest.approx(quotient(M), rel=1e-6)
 
 
-@pytest.mark.parametrize("M", SPACES, ids=str)
-def test_reversible_gradients_are_exact(M):
+def test_reversible_gradients_are_exact():
+    M = SPACES[0]
     # Of the same discrete solution, few steps that it is: equal to rounding, not to the accuracy of the solution.
     solver = Reversible(RKMK(diffrax.Heun()))
     got = slope(M, solver, ReversibleAdjoint(), steps=10)
@@ -104,7 +106,6 @@ def test_reversible_gradients_are_exact(M):
 
 SAVES = {
     "t1": diffrax.SaveAt(t1=True),
-    "t0, t1": diffrax.SaveAt(t0=True, t1=True),
     "ts, t0, t1": diffrax.SaveAt(t0=True, t1=True, ts=jnp.asarray([0.0, 0.02, 0.03, 0.9, 1.0])),
 }
 
@@ -113,11 +114,9 @@ SAVES = {
 def test_reversible_gradients_of_all_that_is_saved(name):
     M, solver = Sphere(2), Reversible(RKMK(diffrax.Heun()), coupling=1.0)
     controller = InvariantController(diffrax.PIDController(rtol=1e-2, atol=1e-2), M)
-    for t1 in (1.0,) if name.startswith("ts") else (1.0, -1.0):
-        case = {"saveat": SAVES[name], "controller": controller, "t1": t1}
-        assert slope(M, solver, ReversibleAdjoint(), **case) == pytest.approx(
-            slope(M, solver, PLAIN[0], **case), rel=1e-9
-        )
+    case = {"saveat": SAVES[name], "controller": controller, "t1": -1.0 if name == "t1" else 1.0}
+    got = slope(M, solver, ReversibleAdjoint(), **case)
+    assert got == pytest.approx(slope(M, solver, PLAIN[0], **case), rel=1e-9)
 
 
 def test_reversible_steps_are_undone():
@@ -134,6 +133,16 @@ def test_reversible_steps_are_undone():
         y, z = solver.undo(term, 0.1 * i, 0.1 * (i + 1), y, W, z)
         np.testing.assert_allclose(y, steps[i][0], atol=1e-14)
         np.testing.assert_allclose(z, steps[i][1], atol=1e-14)
+
+
+def test_a_field_that_damps_is_refused_instead_of_being_wrong():
+    # Two states that a contracting field drives apart: adaptive steps see it.
+    def sink(t, x, args):
+        return -x
+
+    flow = Flow(sink, Euclidean(1), Reversible(diffrax.Bosh3()), t1=20.0, max_steps=256)
+    with pytest.raises(RuntimeError, match="max_steps"):
+        flow(jnp.ones(1))
 
 
 def bytes_of(solver, adjoint, steps):

@@ -7,10 +7,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optimistix as optx
 import pytest
 from scipy.integrate import solve_ivp
 
-from equivax.dynamics import Flow, InvariantController, Projected, Steps
+from equivax.dynamics import RKMK, Flow, InvariantController, Magnus, Projected, Steps
+from equivax.fields import InducedField
 from equivax.geometry import Euclidean, Power, Product, Sphere, Torus
 
 TIGHT = InvariantController(diffrax.PIDController(rtol=1e-10, atol=1e-12))
@@ -117,8 +119,12 @@ def test_steps_evaluate_the_field_once_for_each_stage():
     # Tsit5 has seven stages of which the last is the first of the next step: 6 n + 1 evaluations.
     for solver in (None, diffrax.Tsit5(), Projected(diffrax.Tsit5())):
         calls = []
-        flow = Flow(lambda t, y, args: calls.append(t) or swing(t, y, args), Euclidean(2), solver, Steps(4))
-        flow(Y)
+
+        def counted(t, y, args, calls=calls):
+            calls.append(t)
+            return swing(t, y, args)
+
+        Flow(counted, Euclidean(2), solver, Steps(4))(Y)
         # Those that only ask for a shape are given a time that has no value.
         assert len([t for t in calls if not isinstance(t, jax.core.Tracer)]) == 6 * 4 + 1
 
@@ -284,3 +290,70 @@ def test_wrong_use_is_named():
         Steps(0)
     with pytest.raises(RuntimeError, match=r"(?s)stopped at t = 0\.\d+, x = .*after 3 steps: it took all `max_steps`"):
         Flow(swing, Euclidean(2), controller=TIGHT, max_steps=3)(Y)
+
+
+def test_bad_input_is_named_with_its_remedy():
+    flow = Flow(swirl(), SPHERE)
+    with pytest.raises(ValueError, match=r"(?s)`x0` is not on Sphere.*is 0\.1, for.*space\.project\(x0\)"):
+        flow(X * 1.1)
+    # Inside jit values are known only when the program runs.
+    with pytest.raises(Exception, match=r"started off the manifold. Start at `space\.project"):
+        eqx.filter_jit(flow)(X * 1.1)
+    code = eqx.filter_jit(lambda x: flow.solve(x, throw=False).result)(X * 1.1)
+    assert code == diffrax.RESULTS.nonfinite_input
+    with pytest.raises(ValueError, match=r"should lie between t0 = 0\.0 and t1 = 1\.0"):
+        flow.solve(X, saveat=diffrax.SaveAt(ts=[0.5, 2.0]))
+    with pytest.raises(ValueError, match=r"(?s)`v` is not tangent .*space\.to_tangent\(x, v\)"):
+        SPHERE.check_tangent(X, X)
+
+
+def test_solves_that_stop_early_say_where_and_what_to_do():
+    # x' = x^2 from 1 is infinite at t = 1: steps shrink to nothing.
+    def explosion(t, x, args):
+        return x**2
+
+    controller = InvariantController(diffrax.PIDController(rtol=1e-6, atol=1e-6, dtmin=1e-5, force_dtmin=False))
+    flow = Flow(explosion, Euclidean(1), controller=controller, t1=2.0)
+    with pytest.raises(RuntimeError, match=r"stopped at t = (0\.99|1).*its steps shrank below `dtmin`"):
+        flow(jnp.ones(1))
+    assert flow.solve(jnp.ones(1), throw=False).result == diffrax.RESULTS.dt_min_reached
+    with pytest.raises(Exception, match="its steps shrank below `dtmin`"):
+        eqx.filter_jit(flow)(jnp.ones(1))
+    # A constant step of more than a full circle is beyond the radius of dexpinv; adaptive steps are made shorter.
+    spin = InducedField(lambda t, x, args: jnp.asarray([0.0, 0.0, 30.0]) + 0 * x, SPHERE.motions)
+    long = Flow(spin, SPHERE, RKMK(diffrax.Heun()), diffrax.ConstantStepSize(), dt0=0.5)
+    with pytest.raises(RuntimeError, match=r"dexpinv is singular\. Take smaller constant steps"):
+        long(X)
+    assert jnp.isfinite(Flow(spin, SPHERE, RKMK(diffrax.Heun()), dt0=0.5)(X)).all()
+
+
+def test_quantities_along_a_solution_and_events():
+    flow = Flow(swirl(), SPHERE, controller=TIGHT)
+    ts = jnp.linspace(0.0, 1.0, 5)
+    heights = flow.path(X, ts, quantity=lambda t, x, args: x[2] + t)
+    np.testing.assert_allclose(heights, flow.path(X, ts)[:, 2] + ts, atol=1e-15)
+    half = float(heights[2] - ts[2])
+    event = diffrax.Event(lambda t, x, args, **kwargs: x[2] - half, optx.Newton(rtol=1e-10, atol=1e-10))
+    met = flow.solve(X, event=event)
+    assert abs(float(met.ts[0]) - 0.5) < 1e-4
+    np.testing.assert_allclose(jnp.linalg.norm(met.ys[0]), 1, atol=1e-15)
+
+
+def test_the_natural_solver_keeps_every_point_on_the_manifold():
+    ts = jnp.linspace(0.0, 1.0, 9)
+    for solver in (None, Projected(diffrax.Tsit5())):
+        raw = Flow(swirl(), SPHERE, solver).solve(X, saveat=diffrax.SaveAt(ts=ts)).ys
+        np.testing.assert_allclose(jnp.linalg.norm(raw, axis=1), 1, atol=50 * 2.2e-16)
+
+
+def test_fields_in_the_algebra_are_used_as_they_are():
+    # y' = A(t) . y with A in so(3): the sixth-order Magnus method takes A from the field, and refuses an ordinary one.
+    def A(t, x, args):
+        return jnp.stack([jnp.cos(t), jnp.sin(2 * t), 1 + 0 * t])
+
+    field = InducedField(A, SPHERE.motions)
+    want = Flow(field, SPHERE, diffrax.Dopri8(), diffrax.PIDController(rtol=1e-12, atol=1e-12))(X)
+    got = Flow(field, SPHERE, Magnus(6), Steps(8))(X)
+    np.testing.assert_allclose(got, want, atol=1e-9)
+    with pytest.raises(ValueError, match="AlgebraTerm"):
+        Flow(lambda t, x, args: field(t, x), SPHERE, Magnus(6), Steps(8))(X)

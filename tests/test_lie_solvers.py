@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 
 import diffrax
 import jax
@@ -19,6 +20,8 @@ from equivax.dynamics._crouch_grossman import _SCHEMES as CROUCH_GROSSMAN
 from equivax.geometry import (
     SPD,
     Euclidean,
+    Grassmann,
+    Heisenberg,
     Hyperbolic,
     Product,
     SpecialEuclidean,
@@ -61,10 +64,15 @@ SPACES = [
     Hyperbolic(2),
     PRODUCT,
 ]
+THOROUGH = [S2, Sphere(3), *SPACES, SpecialUnitary(2), Grassmann(4, 2), Heisenberg(1)]
 CASES = [(S2, *case) for case in SOLVERS]
 CASES += [(M, RKMK(diffrax.Bosh3()), 3) for M in SPACES]
 CASES += [(M, CommutatorFree(4), 3) for M in (SO3, PRODUCT)]
 CASES += [(SO3, Magnus(6), 5)]
+if os.environ.get("EQUIVAX_THOROUGH"):
+    # Every solver on every space takes a quarter of an hour: not each time, but by
+    # EQUIVAX_THOROUGH=1 pytest tests/test_lie_solvers.py -k test_orders
+    CASES = [(M, *case) for M in THOROUGH for case in SOLVERS]
 STEPS = {1: (128, 192, 256, 384), 2: (96, 128, 192, 256), 3: (64, 96, 128, 192), 4: (96, 128, 160, 192)}
 STEPS |= {5: (96, 128, 160, 192), 6: (24, 32, 48, 64), 8: (18, 20, 24, 28)}
 POINTS = 4

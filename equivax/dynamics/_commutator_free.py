@@ -66,4 +66,4 @@ class CommutatorFree(AbstractLieSolver):
 
     def march(self, velocity: Velocity, t0: Any, t1: Any, y0: Point, xi0: Any) -> LieStep:
         """One step, from the coefficients."""
-        return march(_SCHEMES[self.p], self.p, *self._home(), velocity, t0, t1, y0, xi0)
+        return march(_SCHEMES[self.p], self.p, *self.home(), velocity, t0, t1, y0, xi0)

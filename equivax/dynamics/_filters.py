@@ -35,17 +35,17 @@ class DigitalFilter(diffrax.AbstractAdaptiveStepSizeController):
     Soederlind, *Digital filters in adaptive time-stepping*, ACM TOMS 29, 2003, table 3.
     """
 
-    rtol: RealScalar
-    atol: RealScalar
+    rtol: Any
+    atol: Any
     beta: tuple[float, ...] = (1.0,)
     alpha: tuple[float, ...] = ()
     norm: Callable[[Any], Any] = optx.rms_norm
     safety: float = 0.9
     factormin: float = 0.2
     factormax: float = 10.0
-    dtmin: RealScalar | None = None
-    dtmax: RealScalar | None = None
-    error_order: RealScalar | None = None
+    dtmin: Any = None
+    dtmax: Any = None
+    error_order: Any = None
 
     def __check_init__(self) -> None:
         if not 1 <= len(self.beta) <= 3 or len(self.alpha) > 2:
@@ -57,27 +57,27 @@ class DigitalFilter(diffrax.AbstractAdaptiveStepSizeController):
     @classmethod
     def I(cls, rtol: RealScalar, atol: RealScalar, **options: Any) -> "DigitalFilter":  # noqa: E743
         """The elementary (integral) controller, beta = (1)."""
-        return cls(rtol, atol, (1.0,), (), **options)
+        return cls(rtol, atol, beta=(1.0,), **options)
 
     @classmethod
     def PI(cls, rtol: RealScalar, atol: RealScalar, **options: Any) -> "DigitalFilter":
         """PI.4.2, beta = (3/5, -1/5)."""
-        return cls(rtol, atol, (3 / 5, -1 / 5), (), **options)
+        return cls(rtol, atol, beta=(3 / 5, -1 / 5), **options)
 
     @classmethod
     def PID(cls, rtol: RealScalar, atol: RealScalar, **options: Any) -> "DigitalFilter":
         """H312PID, beta = (1/18, 1/9, 1/18)."""
-        return cls(rtol, atol, (1 / 18, 1 / 9, 1 / 18), (), **options)
+        return cls(rtol, atol, beta=(1 / 18, 1 / 9, 1 / 18), **options)
 
     @classmethod
     def H211(cls, rtol: RealScalar, atol: RealScalar, b: float = 4.0, **options: Any) -> "DigitalFilter":
         """H211b, beta = (1/b, 1/b), alpha = (1/b); b from 2 (quick) to 8 (smooth)."""
-        return cls(rtol, atol, (1 / b, 1 / b), (1 / b,), **options)
+        return cls(rtol, atol, beta=(1 / b, 1 / b), alpha=(1 / b,), **options)
 
     @classmethod
     def H211PI(cls, rtol: RealScalar, atol: RealScalar, **options: Any) -> "DigitalFilter":
         """beta = (1/6, 1/6)."""
-        return cls(rtol, atol, (1 / 6, 1 / 6), (), **options)
+        return cls(rtol, atol, beta=(1 / 6, 1 / 6), **options)
 
     def wrap(self, direction: Any) -> "DigitalFilter":
         """As `diffrax.AbstractStepSizeController.wrap`: step sizes know no direction."""
@@ -136,7 +136,7 @@ class DigitalFilter(diffrax.AbstractAdaptiveStepSizeController):
         factor = self.safety * jnp.where(keep, filtered, elementary)
         factor = jnp.clip(factor, self.factormin, jnp.where(keep, self.factormax, self.safety)).astype(t1.dtype)
         dt = (t1 - t0) * factor
-        result = diffrax.RESULTS.successful
+        result: Any = diffrax.RESULTS.successful
         if self.dtmax is not None:
             dt = jnp.minimum(dt, self.dtmax)
         if self.dtmin is not None:

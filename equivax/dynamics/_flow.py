@@ -171,11 +171,12 @@ class Flow(eqx.Module):
         term, args = self._term(args)
         return jnp.asarray(knots), *steps.march(term, self._solver(), knots, x, args)
 
-    def _solver(self) -> diffrax.AbstractSolver:
-        solver = natural_solver(self.space) if self.solver is None else self.solver
+    def _solver(self) -> Any:
+        solver: Any = natural_solver(self.space) if self.solver is None else self.solver
         solver = solver.on(self.space) if hasattr(solver, "on") else solver
         if isinstance(solver, AbstractLieSolver) and isinstance(self.field, InducedField):
-            return dataclasses.replace(solver, action=self.field.motions)
+            lie: Any = solver
+            return dataclasses.replace(lie, action=self.field.motions)
         return solver
 
     def _adjoint(self) -> diffrax.AbstractAdjoint:
@@ -186,8 +187,9 @@ class Flow(eqx.Module):
                 return backsolve(self.space, **self.adjoint.kwargs)
         return self.adjoint
 
-    def _term(self, args: Any) -> tuple[diffrax.AbstractTerm, tuple[Any, Any]]:
-        field, kind = self.field, diffrax.ODETerm
+    def _term(self, args: Any) -> tuple[Any, tuple[Any, Any]]:
+        field: Any = self.field
+        kind: Any = diffrax.ODETerm
         if isinstance(field, InducedField) and isinstance(self._solver(), AbstractLieSolver):
             field, kind = field.xi, AlgebraTerm
         weights, rest = eqx.partition(field, eqx.is_inexact_array)

@@ -30,7 +30,7 @@ def _keeps_length(action: LinearAction, key: jax.Array) -> bool:
     at, along, which = jax.random.split(key, 3)
     x = action.space.random_point(key=at)
     v = action.space.random_tangent(x, key=along)
-    g = np.asarray(action.group.sample(which))
+    g = np.asarray(action.group.sample(key=which))
     before, after = action.space.norm(x, v), action.space.norm(action(g, x), action.push(g, x, v))
     slack = 1e4 * float(jnp.finfo(before.dtype).eps) * (1 + np.abs(g).max()) ** 4
     return bool(jnp.abs(after - before) <= slack * before)

@@ -94,7 +94,7 @@ class AbstractLieSolver(diffrax.AbstractAdaptiveSolver):
     def init(self, terms: Any, t0: Any, t1: Any, y0: Point, args: Any) -> Any:
         """xi(t0, y0), after checks of the shapes."""
         del t1
-        space, action = self._home()
+        space, action = self.home()
         space.check(y0, "y0")
         _check_field(terms, t0, y0, args, action)
         return Velocity(terms, args, action)(t0, y0)
@@ -102,32 +102,38 @@ class AbstractLieSolver(diffrax.AbstractAdaptiveSolver):
     def func(self, terms: Any, t0: Any, y0: Point, args: Any) -> Tangent:
         """The vector field at y0, as a tangent."""
         v = terms.vf(t0, y0, args)
-        return self._home()[1].generator(v, y0) if is_algebraic(terms) else v
+        return self.home()[1].generator(v, y0) if is_algebraic(terms) else v
 
     def step(
         self, terms: Any, t0: Any, t1: Any, y0: Point, args: Any, solver_state: Any, made_jump: Any
     ) -> tuple[Point, Tangent | None, dict[str, Any], Any, diffrax.RESULTS]:
         """As `diffrax.AbstractSolver.step`."""
-        space, action = self._home()
+        space, action = self.home()
         velocity, xi0 = Velocity(terms, args, action), solver_state
         if xi0 is not None and made_jump is not False:
             xi0 = jax.lax.cond(made_jump, lambda: velocity(t0, y0), lambda: solver_state)
-        y1, xi1, motion, error, regular = self.march(velocity, t0, t1, y0, xi0)
-        y_error = None if error is None else action.generator(error, y1)
-        result: Any = diffrax.RESULTS.successful
-        if regular is not True:
-            # An adaptive controller rejects the step; with constant steps there is nothing left to try.
-            result = diffrax.RESULTS.where(regular, result, diffrax.RESULTS.dt_min_reached)
-            y_error = jax.tree.map(lambda a: jnp.where(regular, a, jnp.inf), y_error)
-        return y1, y_error, {"y0": y0, "motion": motion, "action": action, "space": space}, xi1, result
+        made = self.march(velocity, t0, t1, y0, xi0)
+        error, result = verdict(made, action)
+        return made.y1, error, {"y0": y0, "motion": made.motion, "action": action, "space": space}, made.xi1, result
 
-    def _home(self) -> tuple[AbstractManifold, AbstractLieAction]:
+    def home(self) -> tuple[AbstractManifold, AbstractLieAction]:
+        """M and the motions in use. Raises a ValueError where no space has been named."""
         if self.space is None:
             raise ValueError(
                 f"`{self}` has not been told the manifold that it moves points on. Name it, as in "
                 "`RKMK(diffrax.Tsit5(), Sphere(2))`, or use the solver in a `Flow`, which knows its space."
             )
         return self.space, self.space.motions if self.action is None else self.action
+
+
+def verdict(made: LieStep, action: AbstractLieAction) -> tuple[Tangent | None, Any]:
+    """The estimated error as a tangent at the new point, infinite where the step was too long, and Diffrax's code for it."""
+    error = None if made.error is None else action.generator(made.error, made.y1)
+    if made.regular is True:
+        return error, diffrax.RESULTS.successful
+    # An adaptive controller rejects the step; with constant steps there is nothing left to try.
+    error = jax.tree.map(lambda a: jnp.where(made.regular, a, jnp.inf), error)
+    return error, diffrax.RESULTS.where(made.regular, diffrax.RESULTS.successful, diffrax.RESULTS.dt_min_reached)
 
 
 def weighted(coefficients: Sequence[float | int], ks: Sequence[Algebra]) -> Algebra:

@@ -73,7 +73,7 @@ class Magnus(AbstractLieSolver):
     def march(self, velocity: Velocity, t0: Any, t1: Any, y0: Point, xi0: None) -> LieStep:
         """One step."""
         del xi0
-        space, action = self._home()
+        space, action = self.home()
         times_h = velocity.times(t0, t1)
         a = [times_h(velocity(time_at(c, t0, t1), y0)) for c in _ALL[self.p]]
         omega = magnus_expansion(self.p, a[1:-1], action)

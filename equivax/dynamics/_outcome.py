@@ -18,9 +18,7 @@ _REMEDIES = {
         "is singular. Take smaller constant steps; or loosen rtol and atol, lower `dtmin`, or take an implicit solver"
     ),
     "nonlinear_divergence": "an implicit equation was not solved. Take smaller steps, or adaptive ones",
-    "nonfinite_input": (
-        "it started off the manifold. Start at `space.project(x0)`, the nearest point that is on it"
-    ),
+    "nonfinite_input": ("it started off the manifold. Start at `space.project(x0)`, the nearest point that is on it"),
 }
 _OTHER = "Diffrax gave up; its code is `solution.result`"
 
@@ -35,16 +33,23 @@ def raise_if_failed(solution: diffrax.Solution) -> diffrax.Solution:
         return _later(solution, failed)
     if not bool(np.any(failed)):
         return solution
-    known = [text for name, text in _REMEDIES.items() if bool(np.all(solution.result == getattr(diffrax.RESULTS, name)))]
-    remedy = known[0] if known else f"{_OTHER}: {diffrax.RESULTS[solution.result]}"
+    known = [
+        text for name, text in _REMEDIES.items() if bool(np.all(solution.result == getattr(diffrax.RESULTS, name)))
+    ]
+    remedy = known[0] if known else f"{_OTHER}: {_text(solution.result)}"
     raise RuntimeError(f"The solve stopped{_where(solution)}: {remedy}.")
 
 
 def _later(solution: diffrax.Solution, failed: Any) -> diffrax.Solution:
     codes = [solution.result == getattr(diffrax.RESULTS, name) for name in _REMEDIES]
-    index = jnp.select(codes, jnp.arange(len(codes)), len(codes))
+    index = jnp.argmax(jnp.stack([*codes, jnp.asarray(True)]))
     texts = [f"The solve stopped: {remedy}." for remedy in (*_REMEDIES.values(), _OTHER)]
     return eqx.branched_error_if(solution, failed, index, texts)
+
+
+def _text(result: Any) -> str:
+    results: Any = diffrax.RESULTS
+    return results[result]
 
 
 def _where(solution: diffrax.Solution) -> str:

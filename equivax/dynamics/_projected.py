@@ -28,7 +28,7 @@ class Projected(diffrax.AbstractAdaptiveSolver):
     may be left out. Hairer, Lubich, Wanner, *Geometric Numerical Integration*, IV.4.
     """
 
-    solver: diffrax.AbstractSolver
+    solver: Any
     space: AbstractManifold | None = None
 
     @property
@@ -69,6 +69,13 @@ class Projected(diffrax.AbstractAdaptiveSolver):
                 f"`Projected({self.solver})` has not been told the manifold to project onto. Say which one, as in "
                 f"`Projected({self.solver}, Sphere(2))`, or use it as the solver of a `Flow`, which knows its space."
             )
+        finder = getattr(self.solver, "root_finder", None)
+        if finder is not None and not isinstance(getattr(finder, "rtol", 0.0), float | int | jax.Array):
+            raise ValueError(
+                f"The root finder of the implicit `{type(self.solver).__name__}` has no tolerances, which Diffrax sets only "
+                "for solvers that it is given themselves. Name them: "
+                f"`Projected({type(self.solver).__name__}(root_finder=diffrax.VeryChord(rtol=1e-5, atol=1e-7)))`."
+            )
         if is_plain_tableau(self.solver):
             return terms.vf(t0, y0, args) if self.solver.tableau.fsal else None
         return self.solver.init(terms, t0, t1, y0, args)
@@ -82,7 +89,8 @@ class Projected(diffrax.AbstractAdaptiveSolver):
             tableau = self.solver.tableau
             f0 = at_start(terms, t0, y0, args, solver_state, made_jump)
             y1, k, f1 = tableau_step(tableau, terms, t0, t1, y0, args, f0, space.project)
-            info, result = {"y0": y0, "y1": y1, "k": k}, diffrax.RESULTS.successful
+            info: Any = {"y0": y0, "y1": y1, "k": k}
+            result: Any = diffrax.RESULTS.successful
             weights = [float(b) for b in tableau.b_error]
             error = jax.tree.map(lambda a: sum(b * a[i] for i, b in enumerate(weights) if b != 0), k)
         else:
@@ -103,8 +111,8 @@ class _How(eqx.Module):
 class ProjectedInterpolation(diffrax.AbstractLocalInterpolation):
     """P(the wrapped solver's interpolant), between t0 and t1."""
 
-    t0: Any
-    t1: Any
+    t0: Any  # type: ignore[misc]
+    t1: Any  # type: ignore[misc]
     info: dict[str, Any]
     how: _How
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .._types import Algebra, Point
+from .._types import Point
 from ..geometry import AbstractLieAction, AbstractManifold
 from ._lie_interpolation import HermiteMotion, StageMotion
 from ._lie_solver import AbstractLieSolver, LieStep, Velocity, time_at, weighted
@@ -61,7 +61,7 @@ class RKMK(AbstractLieSolver):
 
     def march(self, velocity: Velocity, t0: Any, t1: Any, y0: Point, xi0: Any) -> LieStep:
         """One step, from the tableau."""
-        space, action = self._home()
+        space, action = self.home()
         order, times_h = int(self.order(velocity.terms) or 1), velocity.times(t0, t1)
         a, b, c, b_error, fsal = _tableau(self.base)
         ks, regular = [times_h(xi0)], jnp.asarray(True)

@@ -33,7 +33,8 @@ def tableau_step(
     times slower when stages are cheap, or hold matrix products, which XLA compiles badly for a CPU inside a loop.
     """
     control, last = term.contr(t0, t1), tableau.num_stages - 1
-    yi, ks = y0, []
+    yi: Any = y0
+    ks: list[Any] = []
     for i in range(tableau.num_stages):
         if i > 0:
             c = float(tableau.c[i - 1])

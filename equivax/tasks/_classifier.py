@@ -225,6 +225,6 @@ def _controller(config: ModelConfig, steps: int) -> Steps | InvariantController:
     return InvariantController(diffrax.PIDController(rtol=config.rtol, atol=1e-2 * config.rtol))
 
 
-def _evaluations_per_step(solver: diffrax.AbstractSolver) -> int:
+def _evaluations_per_step(solver: diffrax.AbstractSolver | None) -> int:
     tableau = getattr(solver, "tableau", None)  # Euler has none
     return 1 if tableau is None else tableau.num_stages
