@@ -257,7 +257,7 @@ def test_boosts_are_isometries_of_hyperbolic_space():
 
     x = M.random_point(key=jax.random.key(1))
     flow = Flow(Drift(action, x), M, controller=InvariantController(plain(1e-5)))
-    g = jnp.asarray(Lorentz().sample(jax.random.key(2)))
+    g = jnp.asarray(Lorentz().sample(key=jax.random.key(2)))
     p = M.random_point(key=jax.random.key(3))
     y, gy = flow.solve(x, p), flow.solve(g @ x, g @ p)
     assert y.stats["num_steps"] == gy.stats["num_steps"]

@@ -333,7 +333,7 @@ def test_quantities_along_a_solution_and_events():
     heights = flow.path(X, ts, quantity=lambda t, x, args: x[2] + t)
     np.testing.assert_allclose(heights, flow.path(X, ts)[:, 2] + ts, atol=1e-15)
     half = float(heights[2] - ts[2])
-    event = diffrax.Event(lambda t, x, args, **kwargs: x[2] - half, optx.Newton(rtol=1e-10, atol=1e-10))
+    event = diffrax.Event(lambda t, y, args, **kwargs: y[2] - half, optx.Newton(rtol=1e-10, atol=1e-10))
     met = flow.solve(X, event=event)
     assert abs(float(met.ts[0]) - 0.5) < 1e-4
     np.testing.assert_allclose(jnp.linalg.norm(met.ys[0]), 1, atol=1e-15)

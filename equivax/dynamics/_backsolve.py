@@ -29,7 +29,7 @@ def backsolve(
     computed. Returns an `adjoint` for `diffrax.diffeqsolve`; a `Flow` makes its own from `diffrax.BacksolveAdjoint()`.
     Chen et al., *Neural Ordinary Differential Equations*, 2018; Lou et al., *Neural Manifold ODEs*, 2020, theorem 3.2.
     """
-    way_back = Projected(diffrax.Tsit5() if solver is None else solver, AdjointSpace(space))
+    way_back = Projected(diffrax.Tsit5() if solver is None else solver, AdjointSpace(space), tangent=False)
     return diffrax.BacksolveAdjoint(solver=way_back, **options)
 
 

@@ -181,11 +181,13 @@ class Flow(eqx.Module):
 
     def _adjoint(self) -> diffrax.AbstractAdjoint:
         # Diffrax's own would hand the state of the adjoint equation to a solver that knows points of M only.
-        if isinstance(self.adjoint, diffrax.BacksolveAdjoint) and "solver" not in self.adjoint.kwargs:
-            solver = self._solver()
-            if hasattr(solver, "on"):
-                return backsolve(self.space, **self.adjoint.kwargs)
-        return self.adjoint
+        if not isinstance(self.adjoint, diffrax.BacksolveAdjoint):
+            return self.adjoint
+        # The way back has nobody to hand a code to: it raises its own error.
+        kwargs = {"throw": True, **self.adjoint.kwargs}
+        if "solver" in kwargs or not hasattr(self._solver(), "on"):
+            return diffrax.BacksolveAdjoint(**kwargs)
+        return backsolve(self.space, **kwargs)
 
     def _term(self, args: Any) -> tuple[Any, tuple[Any, Any]]:
         field: Any = self.field

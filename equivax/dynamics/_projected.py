@@ -25,11 +25,13 @@ class Projected(diffrax.AbstractAdaptiveSolver):
 
     Commutes with every isometry of R^N that M shares. The order and tableau are those of `solver`; explicit Runge-Kutta
     methods are taken in straight-line code and can be differentiated in either mode. As the `solver` of a `Flow`, `space`
-    may be left out. Hairer, Lubich, Wanner, *Geometric Numerical Integration*, IV.4.
+    may be left out. If `tangent` is False the field need not be tangent to M, as the adjoint equation in R^N is not: then
+    the derivative at P(y1) cannot stand in for that at y1 in the error estimate, and is one more evaluation. Hairer, Lubich, Wanner, *Geometric Numerical Integration*, IV.4.
     """
 
     solver: Any
     space: AbstractManifold | None = None
+    tangent: bool = eqx.field(static=True, default=True)
 
     @property
     def term_structure(self) -> Any:
@@ -48,7 +50,7 @@ class Projected(diffrax.AbstractAdaptiveSolver):
 
     def on(self, space: AbstractManifold) -> "Projected":
         """This solver on `space`, unless it has been told another one already."""
-        return self if self.space is not None else Projected(self.solver, space)
+        return self if self.space is not None else Projected(self.solver, space, self.tangent)
 
     def order(self, terms: Any) -> int | None:
         """That of the wrapped solver."""
@@ -77,7 +79,7 @@ class Projected(diffrax.AbstractAdaptiveSolver):
                 f"`Projected({type(self.solver).__name__}(root_finder=diffrax.VeryChord(rtol=1e-5, atol=1e-7)))`."
             )
         if is_plain_tableau(self.solver):
-            return terms.vf(t0, y0, args) if self.solver.tableau.fsal else None
+            return terms.vf(t0, y0, args) if self.solver.tableau.fsal and self.tangent else None
         return self.solver.init(terms, t0, t1, y0, args)
 
     def step(
@@ -88,7 +90,11 @@ class Projected(diffrax.AbstractAdaptiveSolver):
         if is_plain_tableau(self.solver):
             tableau = self.solver.tableau
             f0 = at_start(terms, t0, y0, args, solver_state, made_jump)
-            y1, k, f1 = tableau_step(tableau, terms, t0, t1, y0, args, f0, space.project)
+            if self.tangent:
+                y1, k, f1 = tableau_step(tableau, terms, t0, t1, y0, args, f0, space.project)
+            else:
+                y1, k, _ = tableau_step(tableau, terms, t0, t1, y0, args, None)
+                y1, f1 = space.project(y1), None
             info: Any = {"y0": y0, "y1": y1, "k": k}
             result: Any = diffrax.RESULTS.successful
             weights = [float(b) for b in tableau.b_error]

@@ -38,7 +38,7 @@ class Steps(eqx.Module):
         return jnp.linspace(jnp.asarray(t0, dtype), jnp.asarray(t1, dtype), self.n + 1)
 
     def march(
-        self, term: diffrax.ODETerm, solver: diffrax.AbstractSolver, knots: Any, y: Point, args: Any
+        self, term: diffrax.AbstractTerm, solver: diffrax.AbstractSolver, knots: Any, y: Point, args: Any
     ) -> tuple[Point, list[dict[str, Any]]]:
         """The state at the last knot, and for each step what the solver's `interpolation_cls` needs."""
         ts = [jnp.asarray(t) for t in knots]
