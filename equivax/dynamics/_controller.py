@@ -187,10 +187,9 @@ def _lengths(space: AbstractManifold, y: Any, v: Any) -> Sizes:
             return _root_mean_square(v)
         case _:
             # Stages of some solvers are no points of M: what is not tangent there has no length either. An infinite error,
-            # by which a solver asks for its step to be rejected, has no tangential part, and stays infinite.
+            # by which a solver asks for its step to be rejected, has no tangential part (inf - inf), and stays infinite.
             length = space.norm(y, space.to_tangent(y, v)) / math.sqrt(max(space.dim, 1))
-            finite = jnp.stack([jnp.all(jnp.isfinite(a)) for a in jax.tree.leaves(v)]).all()
-            return jnp.where(finite, length, jnp.inf)
+            return jnp.where(jnp.isnan(length), jnp.inf, length)
 
 
 def _scales(space: AbstractManifold, y: Any) -> Sizes:

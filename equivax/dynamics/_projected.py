@@ -26,7 +26,8 @@ class Projected(diffrax.AbstractAdaptiveSolver):
     Commutes with every isometry of R^N that M shares. The order and tableau are those of `solver`; explicit Runge-Kutta
     methods are taken in straight-line code and can be differentiated in either mode. As the `solver` of a `Flow`, `space`
     may be left out. If `tangent` is False the field need not be tangent to M, as the adjoint equation in R^N is not: then
-    the derivative at P(y1) cannot stand in for that at y1 in the error estimate, and is one more evaluation. Hairer, Lubich, Wanner, *Geometric Numerical Integration*, IV.4.
+    the derivative at P(y1) cannot stand in for that at y1 in the error estimate, and is one more evaluation.
+    Hairer, Lubich, Wanner, *Geometric Numerical Integration*, IV.4.
     """
 
     solver: Any
