@@ -19,7 +19,7 @@ class Sphere(AbstractManifold):
 
     Tangent space {v : <x, v> = 0}. The metric is that of R^(n+1): radius 1, curvature 1, diameter pi (scale the field,
     not the sphere). Cut locus of x: the antipode -x, at distance pi. There `log` has no right answer: it returns a
-    finite vector of length at most about pi, and `dist` returns pi.
+    finite vector that means nothing, and `dist` returns pi.
     """
 
     n: int = eqx.field(static=True)
