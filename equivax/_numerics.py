@@ -13,12 +13,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-# sin(r)/r and cos(r) in s = r^2 < 1: ten terms, of which the first one left out is below 1/20! < 5e-19.
-_SINC_COEFFICIENTS = tuple((-1.0) ** n / math.factorial(2 * n + 1) for n in range(10))
-_COS_COEFFICIENTS = tuple((-1.0) ** n / math.factorial(2 * n) for n in range(10))
-# The same series with positive signs are cosh(r) and sinh(r)/r; below s = 1, where they are used, rounding is all.
-_SINHC_COEFFICIENTS = tuple(abs(c) for c in _SINC_COEFFICIENTS)
-_COSH_COEFFICIENTS = tuple(abs(c) for c in _COS_COEFFICIENTS)
+# sinh(r)/r and cosh(r) in s = r^2 < 1: ten terms, of which the first one left out is below 1/20! < 5e-19.
+_SINHC_COEFFICIENTS = tuple(1 / math.factorial(2 * n + 1) for n in range(10))
+_COSH_COEFFICIENTS = tuple(1 / math.factorial(2 * n) for n in range(10))
 # a/sin(a) in q = 4 sin^2(a/2) < 1/8: the series behaves as (q/4)^n, twelve terms leave 1e-18.
 _ANGLE_COEFFICIENTS = tuple(math.factorial(n) ** 2 / math.factorial(2 * n + 1) for n in range(12))
 _ANGLE_SWITCH = 0.125

@@ -8,6 +8,8 @@ from ._crouch_grossman import CrouchGrossman as CrouchGrossman
 from ._filters import DigitalFilter as DigitalFilter
 from ._flow import Flow as Flow
 from ._lie_solver import AbstractLieSolver as AbstractLieSolver
+from ._lie_solver import LieStep as LieStep
+from ._lie_solver import Velocity as Velocity
 from ._lie_term import AlgebraTerm as AlgebraTerm
 from ._magnus import Magnus as Magnus
 from ._projected import Projected as Projected

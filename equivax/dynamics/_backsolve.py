@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from .._types import Point
-from ..geometry import AbstractManifold
+from ..geometry import AbstractManifold, CotangentBundle
 from ._projected import Projected
 
 
@@ -29,44 +29,38 @@ def backsolve(
     computed. Returns an `adjoint` for `diffrax.diffeqsolve`; a `Flow` makes its own from `diffrax.BacksolveAdjoint()`.
     Chen et al., *Neural Ordinary Differential Equations*, 2018; Lou et al., *Neural Manifold ODEs*, 2020, theorem 3.2.
     """
-    way_back = Projected(diffrax.Tsit5() if solver is None else solver, AdjointSpace(space), tangent=False)
+    way_back = Projected(
+        diffrax.Tsit5() if solver is None else solver, AdjointSpace(CotangentBundle(space)), tangent=False
+    )
     return diffrax.BacksolveAdjoint(solver=way_back, **options)
 
 
 class AdjointSpace(AbstractManifold):
-    """T*M x R^k, the space of the adjoint equation: points (x, p, ...), p a covector on T_x M in coordinates of R^N.
+    """T*M x R^k, the space of the adjoint equation: points (x, p, ...), (x, p) in `bundle` = T*M.
 
-    A covector is what it does to tangents: of those in R^N that agree on T_x M, the one that `project` returns vanishes
-    on what `to_tangent` takes away. What follows in the tuple (gradients of weights, any pytree) is flat.
+    What follows in the tuple (gradients of weights, any pytree) is flat. `exp` is a retraction of second order here.
     """
 
-    base: AbstractManifold
+    bundle: CotangentBundle
 
     @property
     def shape(self) -> tuple:
         """The shapes of x and p; what follows has none."""
-        return (self.base.shape, self.base.shape)
+        return self.bundle.shape
 
     @property
     def dim(self) -> int:
         """2 dim M."""
-        return 2 * self.base.dim
+        return self.bundle.dim
 
     def project(self, x: Point) -> Point:
-        """(P(x), P_x^T p, ...), P_x the projection of R^N onto T_x M."""
-        y, p, *rest = x
-        y = self.base.project(y)
-        return (y, _restrict(self.base, y, p), *rest)
+        """(x, p) projected to T*M."""
+        return (*self.bundle.project(x[:2]), *x[2:])
 
     def to_tangent(self, x: Point, v: Point) -> Point:
-        """The derivative of `project` along v: tangent to T*M."""
-        return jax.jvp(self.project, (x,), (v,))[1]
+        """The part of (x, p) projected to T T*M."""
+        return (*self.bundle.to_tangent(x[:2], v[:2]), *v[2:])
 
     def exp(self, x: Point, v: Point) -> Point:
-        """The retraction `project(x + v)`: of second order, and no geodesic."""
+        """project(x + v)."""
         return self.project(jax.tree.map(jnp.add, x, v))
-
-
-def _restrict(space: AbstractManifold, x: Point, p: Point) -> Point:
-    transposed = jax.linear_transpose(lambda v: space.to_tangent(x, v), p)
-    return transposed(p)[0]

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from .._types import Algebra, Point
 from ..geometry import AbstractLieAction, AbstractManifold
 from ._lie_interpolation import HermiteMotion
-from ._lie_solver import LieStep, Velocity, time_at, weighted
+from ._lie_solver import LieStep, Velocity
+from ._tableau import time_at, weighted
 
 # exp(sum_j c_j k_j), by its c_1, c_2, ...; those left out are 0.
 Exponent = tuple[float | int, ...]

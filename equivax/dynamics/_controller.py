@@ -12,6 +12,7 @@ from jaxtyping import Array, Float, PyTree
 
 from .._numerics import safe_sqrt
 from ..geometry import AbstractManifold, Euclidean, Power, Product
+from ._lie_term import innermost
 
 Sizes: TypeAlias = PyTree[Float[Array, ""]]
 
@@ -148,7 +149,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
         return _scales(self.space, y)
 
     def _first_step(self, terms: Any, t0: Any, y0: Any, args: Any, func: Callable, error_order: Any) -> Any:
-        if not isinstance(_innermost(terms), diffrax.ODETerm) or error_order is None:
+        if not isinstance(innermost(terms), diffrax.ODETerm) or error_order is None:
             return 0.01  # Diffrax's own answer for everything that is not an ordinary differential equation.
 
         scale = jax.tree.map(lambda a: self.atol + self.rtol * a, self._point_sizes(y0))
@@ -202,10 +203,3 @@ def _scales(space: AbstractManifold, y: Any) -> Sizes:
             return _root_mean_square(y)
         case _:
             return jnp.ones((), dtype=jnp.result_type(*jax.tree.leaves(y)))
-
-
-def _innermost(terms: Any) -> Any:
-    # Diffrax wraps terms (to run time backwards, to solve the adjoint equation) before it asks for the first step.
-    while hasattr(terms, "term"):
-        terms = terms.term
-    return terms

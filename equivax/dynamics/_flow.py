@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from .._types import Point, RealScalar, Tangent
 from ..fields import InducedField
-from ..geometry import AbstractManifold, Euclidean, Power, Product, Torus
+from ..geometry import AbstractManifold
 from ..symmetry import AbstractAction
 from ._backsolve import backsolve
 from ._controller import InvariantController
@@ -143,13 +143,10 @@ class Flow(eqx.Module):
             max_steps=self.max_steps,
             throw=False,
         )
-        if not is_flat(self.space) and isinstance(jax.tree.leaves(x0)[0], jax.core.Tracer):
+        if isinstance(jax.tree.leaves(x0)[0], jax.core.Tracer):
             codes = diffrax.RESULTS
-            solution = eqx.tree_at(
-                lambda s: s.result,
-                solution,
-                codes.where(self.space.belongs(x0), solution.result, codes.nonfinite_input),
-            )
+            result = codes.where(self.space.accepts(x0), solution.result, codes.nonfinite_input)
+            solution = eqx.tree_at(lambda s: s.result, solution, result)
         return raise_if_failed(solution) if throw else solution
 
     def _end(self, x: Point, args: Any, reverse: bool) -> Point:
@@ -199,7 +196,7 @@ class Flow(eqx.Module):
 
     def _check(self, x: Point, args: Any) -> Any:
         # Returns the floating type of the point, which is that of time as well.
-        self.space.check(x) if is_flat(self.space) else self.space.check_point(x, "x0")
+        self.space.check_point(x, "x0")
         x = jax.tree.map(jnp.asarray, x)
         dtype = jnp.result_type(*jax.tree.leaves(x))
         t = jnp.asarray(self.t0, dtype)
@@ -221,17 +218,6 @@ def natural_solver(space: AbstractManifold) -> diffrax.AbstractSolver:
     except NotImplementedError:
         return Projected(diffrax.Tsit5(), space)
     return RKMK(diffrax.Tsit5(), space, motions)
-
-
-def is_flat(space: AbstractManifold) -> bool:
-    """Whether every array of the right shape is a point: Euclidean spaces, tori (modulo 2 pi), products of them."""
-    match space:
-        case Product(factors=factors):
-            return all(map(is_flat, factors))
-        case Power(base=base):
-            return is_flat(base)
-        case _:
-            return isinstance(space, Euclidean | Torus)
 
 
 def _is_sub(x: Any) -> bool:

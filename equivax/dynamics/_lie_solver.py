@@ -2,7 +2,7 @@
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import diffrax
@@ -15,6 +15,7 @@ from .._types import Algebra, Point, Tangent
 from ..geometry import AbstractLieAction, AbstractManifold
 from ._lie_interpolation import LieInterpolation
 from ._lie_term import is_algebraic
+from ._tableau import after_jump
 
 Self = TypeVar("Self", bound="AbstractLieSolver")
 
@@ -109,9 +110,8 @@ class AbstractLieSolver(diffrax.AbstractAdaptiveSolver):
     ) -> tuple[Point, Tangent | None, dict[str, Any], Any, diffrax.RESULTS]:
         """As `diffrax.AbstractSolver.step`."""
         space, action = self.home()
-        velocity, xi0 = Velocity(terms, args, action), solver_state
-        if xi0 is not None and made_jump is not False:
-            xi0 = jax.lax.cond(made_jump, lambda: velocity(t0, y0), lambda: solver_state)
+        velocity = Velocity(terms, args, action)
+        xi0 = after_jump(made_jump, lambda: velocity(t0, y0), solver_state)
         made = self.march(velocity, t0, t1, y0, xi0)
         error, result = verdict(made, action)
         return made.y1, error, {"y0": y0, "motion": made.motion, "action": action, "space": space}, made.xi1, result
@@ -134,22 +134,6 @@ def verdict(made: LieStep, action: AbstractLieAction) -> tuple[Tangent | None, A
     # An adaptive controller rejects the step; with constant steps there is nothing left to try.
     error = jax.tree.map(lambda a: jnp.where(made.regular, a, jnp.inf), error)
     return error, diffrax.RESULTS.where(made.regular, diffrax.RESULTS.successful, diffrax.RESULTS.dt_min_reached)
-
-
-def weighted(coefficients: Sequence[float | int], ks: Sequence[Algebra]) -> Algebra:
-    """sum_j c_j k_j, without the terms whose coefficient is 0."""
-    pairs = [(float(c), k) for c, k in zip(coefficients, ks, strict=False) if c != 0]
-    if not pairs:
-        return jax.tree.map(jnp.zeros_like, ks[0])
-    return jax.tree.map(
-        lambda *a: sum((c * b for (c, _), b in zip(pairs[1:], a[1:], strict=True)), pairs[0][0] * a[0]),
-        *(k for _, k in pairs),
-    )
-
-
-def time_at(c: float | int, t0: Any, t1: Any) -> Any:
-    """t0 + c (t1 - t0), and t1 itself for c = 1."""
-    return t1 if c == 1 else t0 + c * (t1 - t0) if c else t0
 
 
 def _check_field(terms: Any, t0: Any, y0: Point, args: Any, action: AbstractLieAction) -> None:

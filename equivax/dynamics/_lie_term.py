@@ -38,6 +38,11 @@ class AlgebraTerm(diffrax.AbstractTerm):
 
 def is_algebraic(terms: Any) -> bool:
     """Whether the vector field of these terms is an `AlgebraTerm`'s, below what Diffrax wraps around it."""
+    return isinstance(innermost(terms), AlgebraTerm)
+
+
+def innermost(terms: Any) -> Any:
+    """The term that the user gave: Diffrax wraps terms to run time backwards, or to solve the adjoint equation."""
     while hasattr(terms, "term"):
         terms = terms.term
-    return isinstance(terms, AlgebraTerm)
+    return terms

@@ -12,8 +12,9 @@ from jaxtyping import Array, Float
 
 from .._types import Algebra, Point
 from ..geometry import AbstractLieAction, AbstractManifold
-from ._lie_solver import AbstractLieSolver, LieStep, Velocity, time_at, weighted
+from ._lie_solver import AbstractLieSolver, LieStep, Velocity
 from ._lie_term import is_algebraic
+from ._tableau import time_at, weighted
 
 # Nodes of Gauss in [0, 1] for each order, and those two with the ends of the step.
 _GAUSS = {p: tuple((np.polynomial.legendre.leggauss(p // 2)[0] / 2 + 1 / 2).tolist()) for p in (2, 4, 6)}

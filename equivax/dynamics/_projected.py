@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from .._types import Point, Tangent
 from ..geometry import AbstractManifold
-from ._tableau import is_plain_tableau, tableau_step
+from ._tableau import after_jump, is_plain_tableau, tableau_step, weighted
 
 
 class Projected(diffrax.AbstractAdaptiveSolver):
@@ -90,16 +90,15 @@ class Projected(diffrax.AbstractAdaptiveSolver):
         space: Any = self.space
         if is_plain_tableau(self.solver):
             tableau = self.solver.tableau
-            f0 = at_start(terms, t0, y0, args, solver_state, made_jump)
+            f0 = after_jump(made_jump, lambda: terms.vf(t0, y0, args), solver_state)
             if self.tangent:
-                y1, k, f1 = tableau_step(tableau, terms, t0, t1, y0, args, f0, space.project)
+                y1, ks, f1 = tableau_step(tableau, terms, t0, t1, y0, args, f0, space.project)
             else:
-                y1, k, _ = tableau_step(tableau, terms, t0, t1, y0, args, None)
+                y1, ks, _ = tableau_step(tableau, terms, t0, t1, y0, args, None)
                 y1, f1 = space.project(y1), None
-            info: Any = {"y0": y0, "y1": y1, "k": k}
+            info: Any = {"y0": y0, "y1": y1, "k": jax.tree.map(lambda *a: jnp.stack(a), *ks)}
             result: Any = diffrax.RESULTS.successful
-            weights = [float(b) for b in tableau.b_error]
-            error = jax.tree.map(lambda a: sum(b * a[i] for i, b in enumerate(weights) if b != 0), k)
+            error: Any = weighted(tableau.b_error, ks)
         else:
             # The state may hold what belongs to the point before it was projected: have it made anew.
             y1, error, info, f1, result = self.solver.step(terms, t0, t1, y0, args, solver_state, jnp.asarray(True))
@@ -128,10 +127,3 @@ class ProjectedInterpolation(diffrax.AbstractLocalInterpolation):
         if t1 is not None:
             return jax.tree.map(jnp.subtract, self.evaluate(t1, left=left), self.evaluate(t0, left=left))
         return self.how.space.project(self.how.cls(t0=self.t0, t1=self.t1, **self.info).evaluate(t0, left=left))
-
-
-def at_start(terms: Any, t0: Any, y0: Point, args: Any, f0: Any, made_jump: Any) -> Any:
-    """f0, the derivative at (t0, y0) that the last step has left, or a new one after a jump; None stays None."""
-    if f0 is None or made_jump is False:
-        return f0
-    return jax.lax.cond(made_jump, lambda: terms.vf(t0, y0, args), lambda: f0)

@@ -10,8 +10,8 @@ import numpy as np
 from .._types import Point
 from ..geometry import AbstractLieAction, AbstractManifold
 from ._lie_interpolation import HermiteMotion, StageMotion
-from ._lie_solver import AbstractLieSolver, LieStep, Velocity, time_at, weighted
-from ._tableau import is_plain_tableau
+from ._lie_solver import AbstractLieSolver, LieStep, Velocity
+from ._tableau import is_plain_tableau, time_at, weighted
 
 
 class RKMK(AbstractLieSolver):

@@ -62,8 +62,8 @@ def interpolate(
 
 
 def _tableau_step(solver, term, t0, t1, y0, args, f):
-    y1, k, f1 = tableau_step(solver.tableau, term, t0, t1, y0, args, f)
-    return y1, {"y0": y0, "y1": y1, "k": k}, f1
+    y1, ks, f1 = tableau_step(solver.tableau, term, t0, t1, y0, args, f)
+    return y1, {"y0": y0, "y1": y1, "k": jax.tree.map(lambda *a: jnp.stack(a), *ks)}, f1
 
 
 def _solver_step(solver, term, t0, t1, y0, args, state):

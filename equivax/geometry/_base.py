@@ -197,6 +197,10 @@ class AbstractManifold(eqx.Module):
         """Whether x is on M: a `residual` within 1000 units in the last place of 1 + |x|. NaN belongs nowhere."""
         return self.residual(x) <= _tolerance(x)
 
+    def accepts(self, x: Point) -> Bool[Array, ""]:
+        """Whether x stands for a point of M: as `belongs`, but for angles, of which 4 and 4 - 2 pi name the same."""
+        return self.belongs(x)
+
     def is_tangent(self, x: Point, v: Tangent) -> Bool[Array, ""]:
         """Whether v is in T_x M, to the same tolerance as `belongs`."""
         return jnp.linalg.norm(_flat(self.to_tangent(x, v)) - _flat(v)) <= _tolerance(v)
@@ -220,13 +224,13 @@ class AbstractManifold(eqx.Module):
             )
 
     def check_point(self, x: Any, name: str = "x") -> None:
-        """`check`, and raise a ValueError unless x is on M. Inside `jax.jit` the values are unknown, and only `check`ed."""
+        """`check`, and raise a ValueError unless M `accepts` x. Inside `jax.jit` values are unknown, and only `check`ed."""
         self.check(x, name)
         if not _concrete(x):
             return
         with jax.ensure_compile_time_eval():  # a constant of a program that is being traced has a value, too
-            belongs, residual = bool(self.belongs(x)), float(self.residual(x))
-        if not belongs:
+            accepted, residual = bool(self.accepts(x)), float(self.residual(x))
+        if not accepted:
             raise ValueError(
                 f"`{name}` is not on {self}: |project({name}) - {name}| is {residual:.3g}, for "
                 f"{name} = {x}. Pass `space.project({name})`, the nearest point that is."

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ._lie_group import AbstractLieGroup
-from ._matrix_functions import expm
+from ._matrix_functions import expm, newton_schulz
 
 
 class AbstractCompactGroup(AbstractLieGroup):
@@ -118,4 +118,4 @@ class AbstractCompactGroup(AbstractLieGroup):
 
     def polish(self, x: Float[Array, "d d"]) -> Float[Array, "d d"]:
         """x (3 - x^T x)/2, a step of Newton and Schulz: squares the distance of x to the orthogonal matrices."""
-        return x @ (1.5 * jnp.eye(x.shape[0], dtype=x.dtype) - x.T @ x / 2)
+        return newton_schulz(x)

@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._types import Key
 from ._base import AbstractManifold, _default
@@ -66,6 +66,11 @@ class Euclidean(AbstractManifold):
     def random_point(self, *, key: Key, dtype: Any = None) -> Float[Array, "*shape"]:
         """A standard normal vector."""
         return jax.random.normal(key, self.shape, _default(dtype))
+
+    def accepts(self, x: Float[Array, "*shape"]) -> Bool[Array, ""]:
+        """Always: every array of the right shape is a point."""
+        del x
+        return jnp.asarray(True)
 
     @property
     def motions(self) -> Translation:

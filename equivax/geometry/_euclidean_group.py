@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._numerics import cos_defect, cot_defect, sin_defect, sinc_sqrt
-from .._rotations import cross_dexp, cross_dexpinv
+from .._rotations import cross, cross_dexp, cross_dexpinv
 from .._types import Key
 from ._lie_group import AbstractLieGroup
 from ._matrix_functions import expm
@@ -132,7 +132,7 @@ class SpecialEuclidean(AbstractLieGroup):
     def bracket(self, xi: Twist, eta: Twist) -> Twist:
         """(omega b - beta v, [omega, beta]) for xi = (v, omega) and eta = (b, beta)."""
         if self.n == 3:
-            return _dual(jnp.cross, xi, eta)
+            return _dual(cross, xi, eta)
         a, b = self.hat(xi), self.hat(eta)
         return self.vee(a @ b - b @ a)
 

@@ -13,6 +13,7 @@ from ._base import AbstractManifold
 from ._matrix_functions import expm
 from ._matrix_motions import Conjugating, commutator, purified
 from ._spectral import leading_projector, symmetric
+from ._sphere import sphere_volume
 
 # t/(sin t cos t) in s = sin^2(t): below s = sin^2(pi/8) = 0.146, the first term left out is under 1e-17.
 _ANGLE_COEFFICIENTS = tuple(4.0**k * math.factorial(k) ** 2 / math.factorial(2 * k + 1) for k in range(20))
@@ -117,5 +118,5 @@ class Grassmann(AbstractManifold):
     @property
     def volume(self) -> float:
         """The product of the volumes of S^(n-1), ..., S^(n-p) over that of S^(p-1), ..., S^0."""
-        spheres = [2 * math.pi ** (k / 2) / math.gamma(k / 2) for k in range(1, self.n + 1)]
-        return math.prod(spheres[self.n - self.p :]) / math.prod(spheres[: self.p])
+        large, small = range(self.n - self.p, self.n), range(self.p)
+        return math.prod(map(sphere_volume, large)) / math.prod(map(sphere_volume, small))

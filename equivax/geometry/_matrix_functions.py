@@ -41,6 +41,11 @@ def expm(a: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
     return jax.lax.scan(square, total, jnp.arange(_SQUARINGS, dtype=count.dtype))[0]
 
 
+def newton_schulz(x: Inexact[Array, "n p"]) -> Inexact[Array, "n p"]:
+    """x (3 - x^H x)/2: one step towards orthonormal columns, which squares the distance from them."""
+    return (3 * x - x @ (_adjoint(x) @ x)) / 2
+
+
 def polar(x: Inexact[Array, "d d"], special: bool = False) -> Inexact[Array, "d d"]:
     """The unitary matrix nearest to X: u v^H of the singular value decomposition u s v^H; `special`: of determinant 1
     (X real), the smallest singular value s_d negated if need be.
@@ -114,5 +119,5 @@ def _without_trace(angles: Float[Array, " d"]) -> Float[Array, " d"]:
     return jnp.where(rank < jnp.abs(turns), angles - 2 * math.pi * jnp.sign(turns), angles)
 
 
-def _adjoint(a: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
+def _adjoint(a: Inexact[Array, "n p"]) -> Inexact[Array, "p n"]:
     return jnp.conj(a.T)

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ._lie_action import AbstractLieAction
-from ._matrix_functions import expm
-from ._spectral import newton_schulz, symmetric
+from ._matrix_functions import expm, newton_schulz
+from ._spectral import symmetric
 
 
 def commutator(xi: Float[Array, "n n"], eta: Float[Array, "n n"]) -> Float[Array, "n n"]:

@@ -22,9 +22,9 @@ Scalar = Float[Array, ""]
 class AbstractMetricChange(AbstractManifold):
     """The points and the motions of `base`, with the metric that `inner` and `sharp` say.
 
-    Geodesics and parallel transport are solutions of their differential equations, by 32 steps of order eight: good to
-    1e-12 for geodesics up to about the radius of curvature of the metric, and as expensive as that sounds. `log` shoots
-    with them. `random_point` is that of `base`. The cut locus is not known.
+    Unless a metric knows better, geodesics and parallel transport are solutions of their differential equations, by 32
+    steps of order eight: good to 1e-12 for geodesics up to about the radius of curvature of the metric, and as expensive as
+    that sounds. `log` shoots with them. `random_point` is that of `base`. The cut locus is not known.
     """
 
     base: eqx.AbstractVar[AbstractManifold]
@@ -160,43 +160,17 @@ class LeftInvariant(AbstractMetricChange):
         return self.base.left_invariant(x, jax.scipy.linalg.solve_triangular(C, z, lower=True, trans="T"))
 
 
-class PullBack(AbstractManifold):
+class PullBack(AbstractMetricChange):
     """`base` with the metric <D f v, D f w> of `target`, pulled back by a diffeomorphism f = `map`, `inverse` = f^-1.
 
-    An isometry onto `target`: everything is done there and brought back. Cut locus and injectivity radius are those of
-    `target`. The motions are those of `base`.
+    An isometry onto `target`: everything is done there and brought back, in closed form where it is closed there. Cut locus
+    and injectivity radius are those of `target`. The motions are those of `base`.
     """
 
     base: AbstractManifold
     target: AbstractManifold
     map: Callable[[Point], Point]
     inverse: Callable[[Point], Point]
-
-    @property
-    def shape(self) -> tuple:
-        """That of `base`."""
-        return self.base.shape
-
-    @property
-    def dim(self) -> int:
-        """That of `base`."""
-        return self.base.dim
-
-    def project(self, x: Point) -> Point:
-        """That of `base`."""
-        return self.base.project(x)
-
-    def polish(self, x: Point) -> Point:
-        """That of `base`."""
-        return self.base.polish(x)
-
-    def to_tangent(self, x: Point, v: Tangent) -> Tangent:
-        """That of `base`."""
-        return self.base.to_tangent(x, v)
-
-    def residual(self, x: Point) -> Scalar:
-        """That of `base`."""
-        return self.base.residual(x)
 
     def _push(self, x: Point, v: Tangent) -> tuple[Point, Tangent]:
         return jax.jvp(self.map, (x,), (v,))
@@ -238,10 +212,6 @@ class PullBack(AbstractManifold):
         """f^-1 of the target's retraction."""
         return self.inverse(self.target.retract(*self._push(x, v)))
 
-    def first_order_retract(self, x: Point, v: Tangent) -> Point:
-        """That of `base`: all metrics agree to first order."""
-        return self.base.first_order_retract(x, v)
-
     def random_point(self, *, key: Key, dtype: Any = None) -> Point:
         """f^-1 of a random point of the target."""
         return self.inverse(self.target.random_point(key=key, dtype=dtype))
@@ -250,11 +220,6 @@ class PullBack(AbstractManifold):
         """Df^-1 of a standard normal vector."""
         at = self.map(x)
         return self._pull(at, self.target.random_tangent(at, key=key))
-
-    @property
-    def motions(self) -> AbstractLieAction:
-        """Those of `base`."""
-        return self.base.motions
 
     @property
     def injectivity_radius(self) -> float:

@@ -19,6 +19,7 @@ from .._rotations import (
 )
 from ._compact_group import AbstractCompactGroup
 from ._matrix_functions import polar, unitary_log
+from ._sphere import sphere_volume
 
 
 @functools.cache
@@ -130,7 +131,7 @@ class SpecialOrthogonal(AbstractCompactGroup):
     @property
     def volume(self) -> float:
         """The product of the volumes of S^1, ..., S^(n-1): 2 pi for n = 2, 8 pi^2 for n = 3."""
-        return math.prod(2 * math.pi ** (k / 2) / math.gamma(k / 2) for k in range(2, self.n + 1))
+        return math.prod(map(sphere_volume, range(1, self.n)))
 
 
 class Orthogonal(AbstractCompactGroup):

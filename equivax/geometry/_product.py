@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._types import Key, Point, Tangent
 from ._base import AbstractManifold
@@ -79,6 +79,14 @@ class Product(AbstractManifold):
     def residual(self, x: Point) -> Float[Array, ""]:
         """The root of the sum of squares of the factors' residuals."""
         return jnp.linalg.norm(jnp.stack(self._each("residual", x)))
+
+    def belongs(self, x: Point) -> Bool[Array, ""]:
+        """Whether every factor's point does."""
+        return jnp.all(jnp.stack(self._each("belongs", x)))
+
+    def accepts(self, x: Point) -> Bool[Array, ""]:
+        """Whether every factor does."""
+        return jnp.all(jnp.stack(self._each("accepts", x)))
 
     def random_tangent(self, x: Point, *, key: Key) -> Tangent:
         """Independent tangents of the factors."""
@@ -173,6 +181,14 @@ class Power(AbstractManifold):
     def residual(self, x: Point) -> Float[Array, ""]:
         """The root of the sum of squares of the points' residuals."""
         return jnp.linalg.norm(jax.vmap(self.base.residual)(x))
+
+    def belongs(self, x: Point) -> Bool[Array, ""]:
+        """Whether all of the n points do."""
+        return jnp.all(jax.vmap(self.base.belongs)(x))
+
+    def accepts(self, x: Point) -> Bool[Array, ""]:
+        """Whether the base accepts all of the n points."""
+        return jnp.all(jax.vmap(self.base.accepts)(x))
 
     def random_tangent(self, x: Point, *, key: Key) -> Tangent:
         """n independent tangents of the base."""

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ._matrix_functions import expm
+from ._matrix_functions import expm, newton_schulz
 
 Differences = tuple[Float[Array, " n"], Float[Array, "n n"], Float[Array, "n n n"]]
 
@@ -53,11 +53,6 @@ def inverse_root(S: Float[Array, "n n"]) -> Float[Array, "n n"]:
 def orthonormalised(x: Float[Array, "n p"]) -> Float[Array, "n p"]:
     """x (x^T x)^(-1/2), the nearest matrix with orthonormal columns: the orthogonal factor of the polar decomposition."""
     return newton_schulz(x @ inverse_root(x.T @ x))
-
-
-def newton_schulz(x: Float[Array, "n p"]) -> Float[Array, "n p"]:
-    """x (3 - x^T x)/2: one step towards orthonormal columns, which squares the distance from them."""
-    return (3 * x - x @ (x.T @ x)) / 2
 
 
 def leading_projector(S: Float[Array, "n n"], p: int) -> Float[Array, "n n"]:

@@ -84,7 +84,12 @@ class Sphere(AbstractManifold):
     @property
     def volume(self) -> float:
         """2 pi^((n+1)/2) / Gamma((n+1)/2)."""
-        return 2 * math.pi ** ((self.n + 1) / 2) / math.gamma((self.n + 1) / 2)
+        return sphere_volume(self.n)
+
+
+def sphere_volume(n: int) -> float:
+    """The volume of the unit sphere S^n in R^(n+1), n >= 0: 2 (two points), 2 pi, 4 pi, 2 pi^2, ..."""
+    return 2 * math.pi ** ((n + 1) / 2) / math.gamma((n + 1) / 2)
 
 
 def _chords(x: Float[Array, " m"], y: Float[Array, " m"]) -> tuple[Float[Array, ""], Float[Array, ""]]:

@@ -9,9 +9,10 @@ from jaxtyping import Array, Float
 
 from .._types import Key
 from ._base import AbstractManifold
-from ._matrix_functions import expm
+from ._matrix_functions import expm, newton_schulz
 from ._matrix_motions import Rotating, commutator
-from ._spectral import newton_schulz, orthonormalised, symmetric
+from ._spectral import orthonormalised, symmetric
+from ._sphere import sphere_volume
 
 # The transport's exponential, in this many steps of a series of this many terms: 1e-16 for geodesics up to 2 pi.
 _TRANSPORT_STEPS = 8
@@ -131,4 +132,4 @@ class Stiefel(AbstractManifold):
     @property
     def volume(self) -> float:
         """prod of the volumes of the spheres S^(n-1), ..., S^(n-p)."""
-        return math.prod(2 * math.pi ** ((self.n - k) / 2) / math.gamma((self.n - k) / 2) for k in range(self.p))
+        return math.prod(map(sphere_volume, range(self.n - self.p, self.n)))

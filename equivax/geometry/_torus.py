@@ -6,7 +6,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._types import Key
 from ._base import AbstractManifold, _default
@@ -66,6 +66,11 @@ class Torus(AbstractManifold):
     def random_point(self, *, key: Key, dtype: Any = None) -> Float[Array, " n"]:
         """A uniform point."""
         return jax.random.uniform(key, self.shape, _default(dtype), -math.pi, math.pi)
+
+    def accepts(self, x: Float[Array, " n"]) -> Bool[Array, ""]:
+        """Always: angles outside of the interval name points inside."""
+        del x
+        return jnp.asarray(True)
 
     @property
     def motions(self) -> Translation:

@@ -10,9 +10,10 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from .._numerics import angle_over_sine, cos_sqrt, sinc_sqrt
-from .._rotations import cross_dexp, cross_dexpinv
+from .._rotations import cross, cross_dexp, cross_dexpinv
 from ._compact_group import AbstractCompactGroup
-from ._matrix_functions import expm, polar, unitary_log
+from ._matrix_functions import expm, newton_schulz, polar, unitary_log
+from ._sphere import sphere_volume
 
 
 def realify(m: Complex[Array, "n n"]) -> Float[Array, "d d"]:
@@ -95,7 +96,7 @@ class Unitary(AbstractCompactGroup):
 
     def polish(self, x: Float[Array, "d d"]) -> Float[Array, "d d"]:
         """A step of Newton and Schulz on the complex matrix."""
-        return realify(_newton_schulz(complexify(x)))
+        return realify(newton_schulz(complexify(x)))
 
     def ad_norm(self, u: Float[Array, " k"]) -> Float[Array, ""]:
         """2 |u|, a bound of the largest difference of two angles."""
@@ -109,7 +110,7 @@ class Unitary(AbstractCompactGroup):
     @property
     def volume(self) -> float:
         """2^(-n/2) times the volumes of S^1, S^3, ..., S^(2n-1)."""
-        return math.prod(2 * math.pi**k / math.gamma(k) / math.sqrt(2) for k in range(1, self.n + 1))
+        return math.prod(sphere_volume(2 * k - 1) / math.sqrt(2) for k in range(1, self.n + 1))
 
 
 class SpecialUnitary(AbstractCompactGroup):
@@ -172,7 +173,7 @@ class SpecialUnitary(AbstractCompactGroup):
 
     def bracket(self, xi: Float[Array, " k"], eta: Float[Array, " k"]) -> Float[Array, " k"]:
         """The commutator; for n = 2 twice the cross product."""
-        return 2 * jnp.cross(xi, eta) if self.n == 2 else super().bracket(xi, eta)
+        return 2 * cross(xi, eta) if self.n == 2 else super().bracket(xi, eta)
 
     def dexp(self, u: Float[Array, " k"], w: Float[Array, " k"]) -> Float[Array, " k"]:
         """Closed for n = 2: that of the rotation vector 2u."""
@@ -197,7 +198,7 @@ class SpecialUnitary(AbstractCompactGroup):
 
     def polish(self, x: Float[Array, "d d"]) -> Float[Array, "d d"]:
         """A step of Newton and Schulz on the complex matrix and one of Newton on the phase of its determinant."""
-        m = _newton_schulz(complexify(x))
+        m = newton_schulz(complexify(x))
         phase = jnp.imag(jnp.linalg.det(m)) / self.n
         return realify(m * jax.lax.complex(jnp.ones_like(phase), -phase))
 
@@ -210,10 +211,6 @@ class SpecialUnitary(AbstractCompactGroup):
     def volume(self) -> float:
         """That of U(n) times sqrt(2n)/(2 pi): 2 pi^2 for n = 2."""
         return Unitary(self.n).volume * math.sqrt(2 * self.n) / (2 * math.pi)
-
-
-def _newton_schulz(m: Complex[Array, "n n"]) -> Complex[Array, "n n"]:
-    return m @ (1.5 * jnp.eye(m.shape[0], dtype=m.dtype) - jnp.conj(m.T) @ m / 2)
 
 
 def _unit_determinant(m: Complex[Array, "n n"]) -> Float[Array, "d d"]:
