@@ -71,6 +71,11 @@ from ._permuting import functions_on as functions_on
 from ._permuting import permutation as permutation
 from ._permuting import quotient as quotient
 from ._permuting import regular as regular
+from ._point_actions import AffineAction as AffineAction
+from ._point_actions import FunctionAction as FunctionAction
+from ._point_actions import PermutingAction as PermutingAction
+from ._point_actions import PowerAction as PowerAction
+from ._point_actions import TangentAction as TangentAction
 from ._polyhedral import Icosahedral as Icosahedral
 from ._polyhedral import Octahedral as Octahedral
 from ._polyhedral import Tetrahedral as Tetrahedral

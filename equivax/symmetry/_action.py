@@ -1,6 +1,7 @@
 """Actions of groups on spaces: linear, by angles, on products; generators and push-forwards derived once."""
 
 import abc
+import math
 from typing import TYPE_CHECKING
 
 import equinox as eqx
@@ -59,7 +60,9 @@ class LinearAction(AbstractAction):
     r"""A representation acting on points with coordinates, $g \cdot x = \rho(g)\, x$, `x` of shape `(dim,)`.
 
     `space` is the manifold that the points live on, $\mathbb{R}^{\dim}$ if not given; it must be mapped to itself, as
-    the sphere is by orthogonal matrices (the law `action_axioms` checks it).
+    the sphere is by orthogonal matrices (the law `action_axioms` checks it). Points that are matrices are taken row by
+    row. For `V = defining(G)`: $g x$, with p columns moved at once, is `V * (p * trivial(G))`; conjugation
+    $g x g^{-1}$ is `V * ~V`; congruence $g x g^T$ is `V * V`.
     """
 
     rep: AbstractRep = eqx.field(static=True)
@@ -68,10 +71,11 @@ class LinearAction(AbstractAction):
     def __init__(self, rep: AbstractRep, space: AbstractManifold | None = None):
         self.rep = rep
         self.space = Euclidean(rep.dim) if space is None else space
-        if self.space.shape != (rep.dim,):
+        sizes = self.space.shape
+        if not all(isinstance(n, int) for n in sizes) or math.prod(sizes) != rep.dim:
             raise GroupError(
-                f"A representation of dimension {rep.dim} acts on points of shape ({rep.dim},), but points of "
-                f"{self.space} have shape {self.space.shape}."
+                f"A representation of dimension {rep.dim} acts on points with {rep.dim} coordinates, but points of "
+                f"{self.space} have shape {sizes}."
             )
 
     @property
@@ -79,11 +83,11 @@ class LinearAction(AbstractAction):
         """The group of the representation."""
         return self.rep.group
 
-    def __call__(self, g: Element, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        return jnp.asarray(self.rep.rho(g), x.dtype) @ x
+    def __call__(self, g: Element, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return (jnp.asarray(self.rep.rho(g), x.dtype) @ x.reshape(-1)).reshape(x.shape)
 
-    def generator(self, xi: AlgebraElement, x: Float[Array, " n"]) -> Float[Array, " n"]:
-        return jnp.asarray(self.rep.drho(xi), x.dtype) @ x
+    def generator(self, xi: AlgebraElement, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        return (jnp.asarray(self.rep.drho(xi), x.dtype) @ x.reshape(-1)).reshape(x.shape)
 
 
 class AngleAction(AbstractAction):
