@@ -6,6 +6,7 @@ from equivax.symmetry import (
     SE,
     SL,
     SO,
+    SU,
     AffineAction,
     AngleAction,
     Cyclic,
@@ -16,10 +17,16 @@ from equivax.symmetry import (
     Lorentz,
     O,
     PermutingAction,
+    Poincare,
     PowerAction,
     Scaling,
     Similarity,
+    Sp,
+    Symmetric,
+    Tetrahedral,
     Translations,
+    U,
+    USp,
     defining,
     trivial,
 )
@@ -76,3 +83,26 @@ SPD_CONGRUENCE_O = LinearAction(congruence(O(2)), SPD(2))
 SPD_CONGRUENCE_GL = LinearAction(congruence(GL(2)), SPD(2))
 HYPERBOLIC_TURNS = LinearAction(trivial(SO(2)) + V(SO(2)), Hyperbolic(2))
 TWO_HYPERBOLIC = PowerAction(LinearAction(V(Lorentz(2)), Hyperbolic(2)), 2)
+# Other classical groups: complex, quaternionic, symplectic, in more dimensions.
+COMPLEX_U2 = LinearAction(V(U(2)))
+TWO_SPINORS_SU2 = PowerAction(LinearAction(V(SU(2))), 2)
+QUATERNION_USP1 = LinearAction(V(USp(1)))
+TWO_VECTORS_SP1 = PowerAction(LinearAction(V(Sp(1))), 2)
+TWO_VECTORS_SP2 = PowerAction(LinearAction(V(Sp(2))), 2)
+THREE_VECTORS_SO4 = PowerAction(LinearAction(V(SO(4))), 3)
+TWO_VECTORS_LORENTZ = PowerAction(LinearAction(V(Lorentz(2))), 2)
+EVENTS_POINCARE = PowerAction(AffineAction(Poincare(1)), 3)
+# Points without names.
+VECTORS_O2 = PermutingAction(PLANE_O2, 3)
+CLOUD_SE2 = PermutingAction(AffineAction(SE(2)), 3)
+CLOUD_SPHERE = PermutingAction(LinearAction(V(O(3)), Sphere(2)), 3)
+CLOUD_HYPERBOLIC = PermutingAction(LinearAction(V(Lorentz(2)), Hyperbolic(2)), 2)
+# Positions and momenta.
+PHASE_PLANE_O2 = LinearAction(2 * V(O(2)))
+PARTICLES_O2 = PermutingAction(PHASE_PLANE_O2, 2)
+# Spheres in complex space, pairs of columns about an axis, and finite groups.
+SPHERE_U2 = LinearAction(V(U(2)), Sphere(3))
+TWO_ON_SPHERE = PowerAction(LinearAction(V(SO(3)), Sphere(2)), 2)
+STIEFEL_AXIS = LinearAction(AXIAL * (2 * trivial(SO(2))), Stiefel(3, 2))
+SPACE_TETRAHEDRAL = LinearAction(V(Tetrahedral()))
+NUMBERS_S3 = LinearAction(V(Symmetric(3)))

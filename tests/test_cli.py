@@ -208,7 +208,7 @@ def test_images_that_cannot_be_predicted(run, tmp_path, capsys):
 def test_unknown_words_get_the_nearest_names(capsys):
     assert "Did you mean train" in complaint(capsys, "trian")
     assert "Did you mean rotated-mnist?" in complaint(capsys, "train", "rotated-mnits")
-    assert "There are rotated-mnist." in complaint(capsys, "train", "xyz")
+    assert "There are rotated-mnist, double-spring, nbody." in complaint(capsys, "train", "xyz")
 
 
 def test_folders_that_are_no_finished_run(run, tmp_path, capsys):

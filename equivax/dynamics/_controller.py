@@ -31,12 +31,13 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
 
     - `norms(v)` and `scales(y)`, where given: functions to pytrees of invariant scalars, of the same structure. `norms`
       measures errors and velocities, `scales` the points that rtol is relative to; by default `scales` is `norms`.
-      Under a group that moves the origin (translations) give a `scales` that does not see it, or rtol = 0.
+      Under a group that moves the origin (translations) give a `scales` that does not see it.
     - by the metric of the `space`: |e_B| is the Riemannian length of the error over sqrt(dim), at the point where it was
       made, so every isometry is respected: rotations of a sphere, boosts of hyperbolic space, congruences of SPD
       matrices. One block for each factor of a `Product`, one for *all* the points of a `Power` (permutations).
       |y_B| is the root mean square of the coordinates on a `Euclidean` space, and 1 on all others, which have no origin
-      to measure from: there rtol adds to atol. `Flow` fills in its own space.
+      to measure from: there rtol adds to atol. `Flow` fills in its own space, and tells by the action of its field whether
+      the group keeps the origin of a Euclidean space (`origin`); under translations and the like |y_B| is 1 there, too.
     - without either: the root mean square of each array.
 
     All are root mean squares over orthonormal coordinates, so that `atol` and `rtol` mean per coordinate what they mean
@@ -61,6 +62,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
     norms: Callable[[Any], Sizes] | None
     scales: Callable[[Any], Sizes] | None
     isometries_only: bool = eqx.field(static=True)
+    origin: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
         norms: Callable[[Any], Sizes] | None = None,
         scales: Callable[[Any], Sizes] | None = None,
         isometries_only: bool = False,
+        origin: bool = True,
     ):
         if not isinstance(controller, diffrax.AbstractAdaptiveStepSizeController):
             raise ValueError(
@@ -79,7 +82,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
         if scales is not None and norms is None:
             raise ValueError("`scales` was given without `norms`: give both, or `norms` alone.")
         self.controller, self.space, self.norms, self.scales = controller, space, norms, scales
-        self.isometries_only = isometries_only
+        self.isometries_only, self.origin = isometries_only, origin
 
     @property  # type: ignore[misc]
     def rtol(self) -> Any:  # type: ignore[override]
@@ -96,16 +99,18 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
         """The norm by which the wrapped controller joins the blocks."""
         return self.controller.norm
 
-    def on(self, space: AbstractManifold) -> "InvariantController":
+    def on(self, space: AbstractManifold, origin: bool = True) -> "InvariantController":
         """This controller, told the space of the points, unless it has its blocks from elsewhere already."""
         if self.space is None and self.norms is None:
-            return InvariantController(self.controller, space, isometries_only=self.isometries_only)
+            return InvariantController(
+                self.controller, space, isometries_only=self.isometries_only, origin=origin and self.origin
+            )
         return self
 
     def wrap(self, direction: Any) -> "InvariantController":
         """As `diffrax.AbstractStepSizeController.wrap`."""
         wrapped = self.controller.wrap(direction)
-        return InvariantController(wrapped, self.space, self.norms, self.scales, self.isometries_only)
+        return InvariantController(wrapped, self.space, self.norms, self.scales, self.isometries_only, self.origin)
 
     def init(
         self, terms: Any, t0: Any, t1: Any, y0: Any, dt0: Any, args: Any, func: Callable, error_order: Any
@@ -146,7 +151,7 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
             return self.norms(y) if self.scales is None else self.scales(y)
         if self.space is None or not self.space.fits(y):
             return jax.tree.map(_root_mean_square, y)
-        return _scales(self.space, y)
+        return _scales(self.space, y, self.origin)
 
     def _first_step(self, terms: Any, t0: Any, y0: Any, args: Any, func: Callable, error_order: Any) -> Any:
         if not isinstance(innermost(terms), diffrax.ODETerm) or error_order is None:
@@ -193,13 +198,13 @@ def _lengths(space: AbstractManifold, y: Any, v: Any) -> Sizes:
             return jnp.where(jnp.isnan(length), jnp.inf, length)
 
 
-def _scales(space: AbstractManifold, y: Any) -> Sizes:
+def _scales(space: AbstractManifold, y: Any, origin: bool) -> Sizes:
     match space:
         case Product(factors=factors):
-            return tuple(_scales(M, a) for M, a in zip(factors, y, strict=True))
+            return tuple(_scales(M, a, origin) for M, a in zip(factors, y, strict=True))
         case Power(base=base):
-            return jax.tree.map(_root_mean_square, jax.vmap(lambda a: _scales(base, a))(y))
-        case Euclidean():
+            return jax.tree.map(_root_mean_square, jax.vmap(lambda a: _scales(base, a, origin))(y))
+        case Euclidean() if origin:
             return _root_mean_square(y)
         case _:
             return jnp.ones((), dtype=jnp.result_type(*jax.tree.leaves(y)))

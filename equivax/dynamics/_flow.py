@@ -15,10 +15,9 @@ from jaxtyping import Array, Float
 from .._types import Point, RealScalar, Tangent
 from ..fields import InducedField
 from ..geometry import AbstractManifold
-from ..symmetry import AbstractAction
+from ..symmetry import AbstractAction, is_isometric, moves_origin
 from ._backsolve import backsolve
 from ._controller import InvariantController
-from ._isometries import is_isometric
 from ._lie_solver import AbstractLieSolver
 from ._lie_term import AlgebraTerm
 from ._outcome import raise_if_failed
@@ -252,17 +251,18 @@ def _informed(controller: Any, space: AbstractManifold, action: Any) -> Any:
         if not is_invariant(c):
             return c
         if c.norms is None and not c.isometries_only and isinstance(action, AbstractAction):
-            _refuse_unless_isometric(action)
-        return c.on(space)
+            _refuse_unless_isometric(action, c.space)
+        return c.on(space, origin=not (isinstance(action, AbstractAction) and moves_origin(action)))
 
     return jax.tree.map(tell, controller, is_leaf=is_invariant)
 
 
-def _refuse_unless_isometric(action: AbstractAction) -> None:
-    if is_isometric(action) is False:
+def _refuse_unless_isometric(action: AbstractAction, space: AbstractManifold | None) -> None:
+    if is_isometric(action, space) is False:
         raise ValueError(
-            f"{action.group} does not act on {action.space} by isometries, so no size of a tangent vector is invariant, "
-            "and adaptive steps would break the symmetry of the field. Take constant steps (`Steps(n)`), or give "
-            "`InvariantController(controller, norms=...)` functions that are invariant, or keep the symmetry of those "
-            "elements that are isometries only: `InvariantController(controller, isometries_only=True)`."
+            f"{action.group} does not act on {space or action.space} by isometries, so no size of a tangent vector is "
+            "invariant, and adaptive steps would break the symmetry of the field. Take constant steps (`Steps(n)`), or "
+            "give a metric that the group keeps, `InvariantController(controller, InvariantMetric(frame))`, or functions "
+            "that are invariant, `InvariantController(controller, norms=...)`, or keep the symmetry of those elements "
+            "that are isometries only: `InvariantController(controller, isometries_only=True)`."
         )

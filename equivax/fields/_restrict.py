@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ..symmetry import AbstractGroup, AbstractRep, GroupError, invariants, restricted
+from ._bilinear import Bilinear
 from ._blocks import PairBasis, linear_basis
 from ._intertwiner import Bias, Intertwiner
 from ._rewrite import rewrite, with_fields
@@ -26,8 +27,8 @@ def restrict(model: T, group: AbstractGroup, subgroup: AbstractGroup) -> T:
     $$ \mathrm{Hom}_G(V, W) \subset \mathrm{Hom}_H(V|_H, W|_H), \qquad
        w'_s = \sum_r \langle B'_s, B_r \rangle\, w_r $$
 
-    Every representation of `group` in the model is restricted, and the weights of intertwiners, biases and steerable
-    operators are written in the larger bases of the subgroup. The map is exact: what was learned under the
+    Every representation of `group` in the model is restricted, and the weights of intertwiners, bilinear maps, biases and
+    steerable operators are written in the larger bases of the subgroup. The map is exact: what was learned under the
     larger symmetry is where training under the smaller one begins.
 
     - `model`: any `equinox.Module` made of this library's layers; other parts are kept.
@@ -71,17 +72,24 @@ def restrict(model: T, group: AbstractGroup, subgroup: AbstractGroup) -> T:
                 part, weights=pairs(part, pair), rep_in=smaller(part.rep_in), rep_out=smaller(part.rep_out)
             )
             return with_fields(new, bias=rewrite(new.bias, rule)) if isinstance(new, Intertwiner) else new
+        if isinstance(part, Bilinear) and part.rep_in.group == group:
+            new = with_fields(part, rep_in=smaller(part.rep_in), rep_out=smaller(part.rep_out))
+            rewritten = (
+                _rewritten(w, part.basis(triple), new.basis(triple), subgroup)
+                for w, triple in zip(part.weights, part.triples, strict=True)
+            )
+            return with_fields(new, weights=tuple(rewritten))
         return None
 
     return rewrite(model, rule)
 
 
 def _rewritten(
-    w: Float[Array, "r out in"],
+    w: Float[Array, "r *copies"],
     larger: Float[np.ndarray, "r ..."],
     smaller: Float[np.ndarray, "s ..."],
     subgroup: AbstractGroup,
-) -> Float[Array, "s out in"]:
+) -> Float[Array, "s *copies"]:
     size = math.prod(larger.shape[1:])
     change = _coordinates(larger.reshape(-1, size), smaller.reshape(-1, size), subgroup)
     return jnp.tensordot(jnp.asarray(change, w.dtype), w, 1)

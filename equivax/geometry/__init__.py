@@ -14,6 +14,7 @@ from ._lie_group import AbstractLieGroup as AbstractLieGroup
 from ._lie_group import LeftTranslation as LeftTranslation
 from ._lie_products import PowerLieAction as PowerLieAction
 from ._lie_products import ProductLieAction as ProductLieAction
+from ._metrics import AbstractMetricChange as AbstractMetricChange
 from ._metrics import Conformal as Conformal
 from ._metrics import LeftInvariant as LeftInvariant
 from ._metrics import PullBack as PullBack

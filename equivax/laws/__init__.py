@@ -13,6 +13,7 @@ from ._equivariance import equivariance as equivariance
 from ._equivariance import equivariance_by_element as equivariance_by_element
 from ._equivariance import infinitesimal_equivariance as infinitesimal_equivariance
 from ._equivariance import rejects as rejects
+from ._frames import frame_axioms as frame_axioms
 from ._groups import group_axioms as group_axioms
 from ._irreps import decomposition_axioms as decomposition_axioms
 from ._irreps import orthogonality_relations as orthogonality_relations

@@ -1,5 +1,6 @@
 """The axioms of actions."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import numpy as np
 
 from .._types import Key, Matrices, Point
 from ..symmetry import AbstractAction, SignalAction
-from ._elements import chosen_elements
+from ._elements import chosen_elements, describe
 from ._points import direction, distance, dtype_of, gap, generators, size
 from ._verdict import Verdict, VerdictTable, equality, rounding
 
@@ -44,6 +45,7 @@ def action_axioms(
         return equality(name, statement, gaps, scales, limit, vacuous=still)
 
     stretch = [np.linalg.cond(a) for a in g]
+    scales = [s * np.roll(stretch, 1)[i] * size(x) for i, s in enumerate(stretch)]
     composed = [
         distance(space, action(a, action(b, x)), action(action.group.compose(a, b), x))
         for a, b in zip(g, h, strict=True)
@@ -53,12 +55,7 @@ def action_axioms(
     derived = [jax.jvp(lambda y, a=a: action(a, y), (x,), (v,))[1] for a in g]
     return VerdictTable(
         [
-            law(
-                "composition",
-                "g (h x) = (g h) x",
-                composed,
-                [s * np.roll(stretch, 1)[i] * size(x) for i, s in enumerate(stretch)],
-            ),
+            _with_elements(law("composition", "g (h x) = (g h) x", composed, scales), composed, scales, g, h),
             equality("unit", "1 x = x", distance(space, action(action.group.identity, x), x), size(x), limit),
             law("space", "g x in M", [gap(space.project(y), y) for y in moved], [size(y) for y in moved]),
             law(
@@ -76,6 +73,12 @@ def action_axioms(
             *_generator_laws(action, g, x, moved, limit),
         ]
     )
+
+
+def _with_elements(verdict: Verdict, gaps: list, scales: list, g: Matrices, h: Matrices) -> Verdict:
+    # The verdict, which names the elements for which the error is largest.
+    i = int(np.argmax(np.asarray(gaps) / np.maximum(np.asarray(scales), 1e-300)))
+    return dataclasses.replace(verdict, detail=f"worst for g = {describe(g[i])}, h = {describe(h[i])}")
 
 
 @eqx.filter_jit

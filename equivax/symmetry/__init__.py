@@ -48,6 +48,8 @@ from ._invariants import invariants_by_blocks as invariants_by_blocks
 from ._invariants import multilinear as multilinear
 from ._irreps import irrep as irrep
 from ._irreps import irreps as irreps
+from ._isometries import is_isometric as is_isometric
+from ._isometries import moves_origin as moves_origin
 from ._linear import GL as GL
 from ._linear import SL as SL
 from ._linear import Scaling as Scaling
@@ -86,6 +88,7 @@ from ._recognise import recognise as recognise
 from ._rep import AbstractRep as AbstractRep
 from ._rep import DirectSum as DirectSum
 from ._rep import Hom as Hom
+from ._rep import TensorProduct as TensorProduct
 from ._signals import SignalAction as SignalAction
 from ._signals import interpolate as interpolate
 from ._standard import defining as defining
@@ -93,6 +96,8 @@ from ._standard import determinant as determinant
 from ._standard import pulled_back as pulled_back
 from ._standard import tensors as tensors
 from ._standard import trivial as trivial
+from ._subgroup_action import SubgroupAction as SubgroupAction
+from ._subgroup_action import stabiliser as stabiliser
 from ._tiers import invariants_by_orbits as invariants_by_orbits
 from ._tiers import invariants_by_projection as invariants_by_projection
 from ._tiers import invariants_by_schur as invariants_by_schur

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ._errors import InterruptedRunError, TaskError
+from ._registry import TASKS
 
 # What the exit codes say: all is well; a law fails; the request or the data are wrong; Ctrl-C (128 + SIGINT).
 OK, LAW_FAILS, WRONG, STOPPED = 0, 1, 2, 130
@@ -20,14 +21,6 @@ class Command:
     """One of the words that follow `equivax`: how it is used, what it does, who carries it out."""
 
     usage: str
-    summary: str
-    run: Callable[[list[str]], int]
-
-
-@dataclass(frozen=True)
-class Task:
-    """Something that can be trained."""
-
     summary: str
     run: Callable[[list[str]], int]
 
@@ -104,7 +97,15 @@ def _train(words: list[str]) -> int:
             "usage: equivax train TASK [options]\n\n" + _listed() + "\n`equivax train TASK --help` lists options.\n"
         )
         return OK if words else WRONG
-    return _named(words[0], TASKS, "task").run(words[1:])
+    task = _named(words[0], TASKS, "task")
+    from ._allocator import keep_memory
+
+    keep_memory()
+    _prepare()
+    from ._config import parse
+
+    config = parse(words[1:], words[0])
+    return task.part("train")(config, command=shlex.join(["equivax", "train", *words]), console=_console())
 
 
 def _tasks(words: list[str]) -> int:
@@ -117,21 +118,6 @@ def _tasks(words: list[str]) -> int:
 def _listed() -> str:
     width = max(map(len, TASKS))
     return "".join(f"  {name:<{width}}   {task.summary}\n" for name, task in TASKS.items())
-
-
-def _rotated_mnist(words: list[str]) -> int:
-    from ._allocator import keep_memory
-
-    keep_memory()
-    _prepare()
-    from ._config import parse
-
-    config = parse(words)
-    from ._rotated_mnist import train_rotated_mnist
-
-    return train_rotated_mnist(
-        config, command=shlex.join(["equivax", "train", "rotated-mnist", *words]), console=_console()
-    )
 
 
 def _predict(words: list[str]) -> int:
@@ -191,13 +177,9 @@ def _complain(message: str, code: int) -> int:
     return code
 
 
-TASKS = {
-    "rotated-mnist": Task("digits turned by any angle: 10,000 to train, 50,000 to test", _rotated_mnist),
-}
-
 COMMANDS = {
     "train": Command("train TASK [options]", "train a model, audit it, write the folder of a run", _train),
-    "predict": Command("predict RUN IMAGES [--out FILE]", "classify images of your own", _predict),
+    "predict": Command("predict RUN DATA [--out FILE]", "classify images, or continue motions, of your own", _predict),
     "check": Command("check RUN", "repeat the audit; exit code 1 when a law fails", _check),
     "report": Command("report RUN", "write the report of a run anew", _report),
     "tasks": Command("tasks", "list what can be trained", _tasks),

@@ -12,6 +12,7 @@ import tyro
 
 from ._classifier import ModelConfig
 from ._errors import TaskError
+from ._registry import task_of
 from ._run import latest_unfinished, open_run
 from ._train_config import TrainConfig
 
@@ -159,23 +160,24 @@ def essence(config: Any) -> Any:
     return dataclasses.replace(config, **unset)
 
 
-def parse(argv: list[str]) -> RotatedMnistConfig:
-    """The configuration that the words `argv` of a command line ask for: a preset or a file, then single options.
+def parse(argv: list[str], task: str = "rotated-mnist") -> Any:
+    """The configuration of `task` that the words `argv` of a command line ask for: a preset or a file, then single options.
 
     **Raises:** `TaskError` when `--resume` comes with options that would make it another run.
     """
     name, file, out = (_option(argv, option) for option in ("--preset", "--config", "--out"))
     resumed = "--resume" in argv and not {"-h", "--help"} & set(argv)
     if resumed:
-        file = out or str(latest_unfinished("rotated-mnist"))
+        file = out or str(latest_unfinished(task))
         open_run(file)
-    start = read_config(Path(file)) if file else PRESETS.get(name or "default", default)()
+    kind, presets = task_of(task).part("config"), task_of(task).part("presets")
+    start = read_config(Path(file), kind) if file else presets.get(name or "default", presets["default"])()
     config = tyro.cli(
-        RotatedMnistConfig,
+        kind,
         default=start,
         args=argv,
-        prog="equivax train rotated-mnist",
-        description=RotatedMnistConfig.__doc__,
+        prog=f"equivax train {task}",
+        description=kind.__doc__,
         config=(tyro.conf.FlagCreatePairsOff,) if not file else (),
     )
     if resumed:

@@ -11,10 +11,11 @@ from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
 
-from ..data import DataError, UserImages, atomic_path, read_images, read_labels, write_text
+from ..data import DataError, UserImages, atomic_path, read_images, read_labels, read_states, write_text
 from ._classification import Logits, accuracy
 from ._errors import TaskError
 from ._measure import softmax
+from ._registry import task_of
 from ._run import Run, open_run
 from ._trained import load_model
 
@@ -23,12 +24,13 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Predict the classes of images with the model of a finished run."""
+    """Predict with the model of a finished run: the classes of images, or how motions go on."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     images: tyro.conf.Positional[Path]
-    """A .npy array (height, width) or (n, height, width), a picture, or a folder of pictures: bright strokes on black."""
+    """A .npy array (height, width) or (n, height, width), a picture, or a folder of pictures: bright strokes on black. For
+    double-spring a .npy of states (n, 4, 3), for nbody of states (n, particles, 7): rows of place, velocity, charge."""
     out: Path | None = None
     """Where to write the labels: .npy (whole numbers) or .csv (name, label, probability); by default they are printed."""
     probabilities: Path | None = None
@@ -51,6 +53,8 @@ def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndar
         if path is not None and not path.absolute().parent.is_dir():
             raise TaskError(f"{path}: the folder {path.parent} does not exist.")
     run = open_run(config.run)
+    if task_of(run.task()).states is not None:
+        return _continue(run, config, console)
     images = read_images(config.images)
     probabilities = _probabilities(run, images, config, console)
     labels = probabilities.argmax(axis=1)
@@ -78,6 +82,21 @@ def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndar
     if config.out is not None:
         console.print(f"{len(rows):,} labels in {config.out}.", soft_wrap=True)
     return labels
+
+
+def _continue(run: Run, config: PredictConfig, console: Console) -> np.ndarray:
+    """The future of the states in a file, written to another."""
+    task = task_of(run.task())
+    assert task.states is not None
+    if config.out is None or config.out.suffix != ".npy":
+        raise TaskError(f"--out: name a .npy file for what the model of {run.task()} predicts.")
+    if config.probabilities is not None or config.labels is not None or config.invert:
+        raise TaskError("--probabilities, --labels and --invert are for images.")
+    states = read_states(config.images, task.states)
+    future = task.part("predict")(run, states)
+    _save(config.out, future)
+    console.print(f"{len(future):,} predictions {future.shape} in {config.out}.", soft_wrap=True)
+    return future
 
 
 def _probabilities(

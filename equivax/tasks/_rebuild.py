@@ -6,7 +6,8 @@ from pathlib import Path
 import tyro
 
 from ._errors import TaskError
-from ._report import draw_from_metrics, write_report
+from ._registry import task_of
+from ._report import write_report
 from ._run import open_run
 
 
@@ -23,7 +24,7 @@ def report(config: ReportConfig) -> Path:
     run = open_run(config.run)
     metrics, stored = run.read("metrics.json"), run.read("config.json")
     try:
-        draw_from_metrics(run, metrics)
+        task_of(run.task()).part("draw")(run, metrics)
         return write_report(run, metrics, stored)
     except (KeyError, TypeError, AttributeError) as error:
         raise TaskError(f"{run.path}/metrics.json: damaged, or of another version ({error}). Repeat the run.") from None

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..data import write_text
 from . import _figures
+from ._registry import task_of
 from ._run import Run
 
 # (file, title, what to look for), in the order of reading.
-_FIGURES = (
+CAPTIONS = (
     (
         "accuracy_by_angle.png",
         "Accuracy by angle",
@@ -63,6 +64,7 @@ def write_report(run: Run, metrics: dict[str, Any], config: dict[str, Any]) -> P
     """
     import jinja2
 
+    task = task_of(config["task"])
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -74,12 +76,12 @@ def write_report(run: Run, metrics: dict[str, Any], config: dict[str, Any]) -> P
     environment.filters["scientific"] = lambda value: "-" if value is None else f"{value:.2e}"
     figures = [
         {"title": title, "text": text, "data": base64.b64encode((run.figures / name).read_bytes()).decode()}
-        for name, title, text in _FIGURES
+        for name, title, text in task.part("captions")
         if (run.figures / name).is_file()
     ]
     plain = {name: value for name, value in config["config"].items() if not isinstance(value, dict)}
     groups = {name: value for name, value in config["config"].items() if isinstance(value, dict)}
-    page = environment.get_template("_report.html.jinja").render(
+    page = environment.get_template(task.template).render(
         name=run.path.absolute().name,
         m=metrics,
         figures=figures,

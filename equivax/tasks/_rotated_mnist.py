@@ -19,15 +19,14 @@ from ._checkpoint import Checkpoints
 from ._classification import Logits, accuracy, cross_entropy
 from ._classifier import build_classifier
 from ._clock import seconds_since_start
-from ._config import RotatedMnistConfig, essence, to_plain
-from ._errors import InterruptedRunError, TaskError
+from ._conduct import Prepared, conduct
+from ._config import RotatedMnistConfig
 from ._fit import Fitted, Loss, fit
 from ._measure import measure, worst
 from ._progress import Bar, download_bars
 from ._report import draw_from_metrics, write_report
-from ._run import Run, check_free, create_run, open_run, versions
+from ._run import Run, versions
 from ._show import failed, show_metrics
-from ._trained import stored_config
 from ._weights import count_parameters
 
 TASK = "rotated-mnist"
@@ -40,31 +39,19 @@ def train_rotated_mnist(config: RotatedMnistConfig, *, command: str = "", consol
 
     **Raises:** `TaskError`, `DataError`; `InterruptedRunError` on Ctrl-C.
     """
-    console = Console(quiet=True) if console is None else console
-    if config.resume and config.out is None:
-        raise TaskError("resume: the folder of the run is missing; name it with out.")
-    if config.resume and (run := open_run(config.out or "")).finished:
-        console.print(f"{run.path}: finished already, nothing is left to resume.")
-        show_metrics(console, metrics := run.read("metrics.json"), str(run.path))
-        return 1 if failed(metrics["audit"]["verdicts"]) else 0
-    if config.out is not None and not config.resume:
-        check_free(config.out)
-    data = _data(config, console)
-    # The model comes before the folder: a configuration that makes no model leaves nothing behind.
-    key = jax.random.key(config.train.seed)
-    model = build_classifier(config.model, key=jax.random.fold_in(key, 0))
-    run = _resumed(config, data) if config.resume else _created(config, data, command)
-    try:
-        console.print(f"Run: {run.path}", soft_wrap=True)
-        return _carry_out(run, config, data, model, key, command, console)
-    except (KeyboardInterrupt, InterruptedRunError) as error:
-        if run.discard_if_empty():
-            raise InterruptedRunError("interrupted before the first checkpoint; nothing is left behind.") from None
-        what = str(error).rstrip(".") or "interrupted"
-        raise InterruptedRunError(f"{what}. Go on with `equivax train {TASK} --resume --out {run.path}`.") from None
-    except BaseException:
-        run.discard_if_empty()
-        raise
+    to = Console(quiet=True) if console is None else console
+
+    def prepare() -> Prepared:
+        data = _data(config, to)
+        key = jax.random.key(config.train.seed)
+        model = build_classifier(config.model, key=jax.random.fold_in(key, 0))
+        return Prepared((data, model, key), data.source, data.checksum)
+
+    def carry_out(run: Run, content: Any) -> int:
+        data, model, key = content
+        return _carry_out(run, config, data, model, key, command, to)
+
+    return conduct(TASK, config, prepare, carry_out, show_metrics, command=command, console=to)
 
 
 def _data(config: RotatedMnistConfig, console: Console) -> RotatedDigits:
@@ -83,24 +70,6 @@ def _data(config: RotatedMnistConfig, console: Console) -> RotatedDigits:
     counts = f"{len(data.train_images):,} + {len(data.validation_images):,} + {len(data.test_images):,}"
     console.print(f"Rotated MNIST, generated ({counts} images) from {data.source}.", soft_wrap=True)
     return data
-
-
-def _created(config: RotatedMnistConfig, data: RotatedDigits, command: str) -> Run:
-    about = {"source": data.source, "checksum": data.checksum}
-    return create_run(config.out, TASK, to_plain(essence(config)), command=command, data=about)
-
-
-def _resumed(config: RotatedMnistConfig, data: RotatedDigits) -> Run:
-    run = open_run(config.out or "")
-    if essence(stored_config(run)) != essence(config):
-        raise TaskError(
-            f"{run.path}: of another configuration. Resume it with --resume --out alone, or begin a new run."
-        )
-    if (found := run.read("config.json").get("data", {}).get("checksum")) != data.checksum:
-        raise TaskError(
-            f"{run.path}: begun with other images (checksum {found}, now {data.checksum}). Give the same --data-dir."
-        )
-    return run
 
 
 def _carry_out(

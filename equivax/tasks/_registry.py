@@ -1,0 +1,79 @@
+"""What can be trained, and who does it: one entry for each task. Nothing heavy is imported before it is asked for."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from ._errors import TaskError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of the command line: the place of each of its parts, as `module:name` within this shelf.
+
+    **Arguments:** `summary`: what `equivax tasks` says of it; `config`: the class of its configuration; `presets`: the
+    configurations by name; `train`: (config, command, console) -> exit code; `audit`: (run, key) -> verdicts, of a finished
+    run; `draw`: (run, metrics) -> None, the figures that follow from the numbers; `template`, `captions`: of its report;
+    `states`, `predict`: the axes of the states that it continues (None: any length), and (run, states) -> what comes after.
+    """
+
+    summary: str
+    config: str
+    presets: str
+    train: str
+    audit: str
+    draw: str
+    template: str
+    captions: str
+    states: tuple[int | None, ...] | None = None
+    predict: str = ""
+
+    def part(self, name: str) -> Any:
+        """The part called `name`, imported now."""
+        module, _, found = getattr(self, name).partition(":")
+        return getattr(importlib.import_module(f".{module}", __package__), found)
+
+
+def task_of(name: str) -> Task:
+    """The task called `name`, that a run says it is of; `TaskError` when this version has none of that name."""
+    if name not in TASKS:
+        raise TaskError(f"a run of {name!r}; expected one of {', '.join(map(repr, TASKS))}.")
+    return TASKS[name]
+
+
+TASKS = {
+    "rotated-mnist": Task(
+        "digits turned by any angle: 10,000 to train, 50,000 to test",
+        config="_config:RotatedMnistConfig",
+        presets="_config:PRESETS",
+        train="_rotated_mnist:train_rotated_mnist",
+        audit="_check:audit_classifier",
+        draw="_report:draw_from_metrics",
+        template="_report.html.jinja",
+        captions="_report:CAPTIONS",
+    ),
+    "double-spring": Task(
+        "two masses on springs: 500 chunks of .8 seconds to train, 30 seconds to predict",
+        config="_double_spring:DoubleSpringConfig",
+        presets="_double_spring:PRESETS",
+        train="_double_spring:train_double_spring",
+        audit="_double_spring:audit_run",
+        draw="_physics_figures:draw_springs",
+        template="_physics.html.jinja",
+        captions="_physics_figures:SPRINGS",
+        states=(4, 3),
+        predict="_double_spring:predict_states",
+    ),
+    "nbody": Task(
+        "five charged particles: where they are one unit of time later, from 3,000 examples",
+        config="_nbody:NBodyConfig",
+        presets="_nbody:PRESETS",
+        train="_nbody:train_nbody",
+        audit="_nbody:audit_run",
+        draw="_physics_figures:draw_particles",
+        template="_physics.html.jinja",
+        captions="_physics_figures:PARTICLES",
+        states=(5, 7),
+        predict="_nbody:predict_states",
+    ),
+}
