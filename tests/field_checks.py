@@ -1,6 +1,7 @@
 """What every equivariant field is asked, whoever made it: the field itself, its flow, and its derivatives by its weights."""
 
 import functools
+import os
 
 import diffrax
 import equinox as eqx
@@ -11,9 +12,17 @@ import numpy as np
 from equivax.dynamics import RKMK, Flow, InvariantController, Projected
 from equivax.laws import probe_elements
 
+# EQUIVAX_THOROUGH=1 pytest tests/test_*_fields.py tests/test_{reynolds,weighted_frames,point_clouds}.py
+THOROUGH = bool(os.environ.get("EQUIVAX_THOROUGH"))
 BOUNDS = {"float64": 1e-10, "float32": 1e-5}
 # Steps whose sizes are chosen by invariants; loose, so that few are made, since equality is asked of any number of them.
 ADAPTIVE = diffrax.PIDController(rtol=1e-3, atol=1e-4)
+
+
+def some(cases, at_most=5):
+    """All cases if THOROUGH, otherwise a few from among them, evenly: flows take long to compile."""
+    cases = list(cases)
+    return cases if THOROUGH else cases[:: -(-len(cases) // at_most)]
 
 
 def point_of(action, dtype=jnp.float64, seed=0):

@@ -11,6 +11,7 @@ from field_checks import (
     assert_equivariant_flow,
     assert_finite_derivatives,
     point_of,
+    some,
 )
 from frames import FRAMES
 
@@ -73,17 +74,6 @@ PAIRS = {
     "HYPERBOLIC_TURNS": 2,
     "TWO_HYPERBOLIC": 2,
 }
-# What is left out where solves are compiled, to keep the file short; fields are asked on all.
-SLOW = {
-    "PLANE_D3",
-    "TWO_VECTORS_SO3",
-    "BOOSTS",
-    "TWO_VECTORS_LORENTZ",
-    "THREE_VECTORS_GL2",
-    "VECTORS_O2",
-    "ROTATIONS_CONJUGATION",
-    "TWO_HYPERBOLIC",
-}
 
 
 def field_on(name, depth=2):
@@ -97,7 +87,7 @@ def test_network_fields_are_equivariant(name):
     assert_equivariant_field(field, dtype=jnp.float32)
 
 
-@pytest.mark.parametrize("name", [name for name in PAIRS if name not in SLOW])
+@pytest.mark.parametrize("name", some(PAIRS))
 def test_their_flows_are(name):
     isometric = is_isometric(getattr(pairs, name)) is not False
     space = InvariantMetric(FRAMES[name][0]) if not isometric and name in FRAMES else None

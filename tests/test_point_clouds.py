@@ -14,6 +14,7 @@ from field_checks import (
     gap,
     point_of,
     size,
+    some,
 )
 
 from equivax.dynamics import Flow, Steps
@@ -102,8 +103,8 @@ def test_fields_are_equivariant_and_so_are_their_derivatives_by_the_weights(acti
         assert_equivariant_field(field, dtype=jnp.float32)
 
 
-@pytest.mark.parametrize(("action", "options"), [pair[1:] for pair in PAIRS], ids=NAMES)
-def test_flows_are_equivariant(action, options):
+@pytest.mark.parametrize(("_", "action", "options"), some(PAIRS), ids=some(NAMES))
+def test_flows_are_equivariant(_, action, options):
     assert_equivariant_flow(field_of(action, options))
 
 
@@ -129,7 +130,7 @@ def test_charges_of_the_point_are_part_of_the_law_and_do_what_charges_in_args_do
     field = field_of(action, {})
     x = point_of(action)
     assert field_equivariance(field, x, key=jax.random.key(0)).passed
-    outside = eqx.tree_at(lambda f: f.action, field_of(cloud_action(E2, 3, order=2), {"nodes": 1}), action.actions[0])
+    outside = field_of(cloud_action(E2, 3, order=2), {"nodes": 1})
     outside = eqx.tree_at(lambda f: (f.message, f.push, f.drag), outside, (field.message, field.push, field.drag))
     assert gap(outside(0.0, x[0], Cloud(nodes=x[1])), field(0.0, x, None)[0]) < 1e-14
 
@@ -162,6 +163,10 @@ def test_the_wrong_group_is_rejected():
         field_of(cloud_action(E2, 3), {"evolve": True})
     with pytest.raises(ValueError, match="order"):
         cloud_action(E2, 3, order=3)
+    charged = field_of(cloud_action(E2, 3), {"nodes": 2})
+    for args in (None, Cloud(nodes=jnp.ones((3, 1))), Cloud(nodes=jnp.ones((3, 2)), edges=jnp.ones((3, 3, 1)))):
+        with pytest.raises(ValueError, match="shapes"):
+            charged(0.0, jnp.ones((3, 2)), args)
 
 
 @pytest.mark.parametrize("options", [{}, LISTED | {"rounds": 2}], ids=["all pairs", "lists"])

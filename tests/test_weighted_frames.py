@@ -15,6 +15,7 @@ from field_checks import (
     gap,
     point_of,
     size,
+    some,
 )
 
 from equivax.dynamics import Flow, InvariantController
@@ -178,17 +179,7 @@ def test_in_single_precision_too(name):
     assert_equivariant_field(field_of(name), dtype=jnp.float32)
 
 
-# The flows of the others are made of nothing that these are not, and compile as long.
-ELSEWHERE = {"plane SO(2)", "plane D3", "space about an axis", "rotations by SO(3)", "two points SE(2)", "boosts"} | {
-    "three vectors GL(2)",
-    "numbers S3",
-    "phases U(1)",
-    "similarities",
-    "two points of the hyperbolic plane",
-}
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ELSEWHERE])
+@pytest.mark.parametrize("name", some(NAMES))
 def test_flows_are_equivariant(name):
     # Sizes of points are invariant under linear isometries only; a metric that is not that of R^n says so.
     action, _, metric = PAIRS[name]

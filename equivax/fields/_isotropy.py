@@ -35,6 +35,10 @@ def settle(action: AbstractAction, x: Point, v: Tangent) -> Tangent:
     if len(algebra) == 0:
         return v
     velocities = infinitesimal(action, x)
+    # The result does not depend on the basis of the algebra: one in which the system has numbers of one size is the best.
+    sizes, turn = jnp.linalg.eigh(jax.lax.stop_gradient(velocities @ velocities.T))
+    turn = turn.T / jnp.sqrt(1 + jnp.abs(sizes) / NEARLY)[:, None]
+    algebra, velocities = jnp.tensordot(turn, algebra, axes=1), turn @ velocities
 
     def turned(xi: Any, w: Any) -> Any:
         _, b = jax.jvp(lambda y: action.generator(xi, y), (x,), (unravel(w),))
@@ -45,10 +49,13 @@ def settle(action: AbstractAction, x: Point, v: Tangent) -> Tangent:
     b = jax.vmap(lambda xi: jax.vmap(lambda w: turned(xi, w), out_axes=1)(jnp.eye(n, dtype=flat.dtype)))(algebra)
     stacked = b.reshape(-1, n)
     s = velocities @ velocities.T
-    rounding = 20 * float(jnp.finfo(flat.dtype).eps)
     system = jnp.kron(s / NEARLY, jnp.eye(n, dtype=flat.dtype)) + stacked @ stacked.T
-    system = system + rounding * jnp.max(jnp.diagonal(system)) * jnp.eye(len(system), dtype=flat.dtype)
-    dual = jax.scipy.linalg.solve(system, stacked @ flat, assume_a="pos")
+    rounding = 20 * float(jnp.finfo(flat.dtype).eps) * jax.lax.stop_gradient(jnp.max(jnp.diagonal(system)))
+    factor = jax.scipy.linalg.cho_factor(system + rounding * jnp.eye(len(system), dtype=flat.dtype))
+    right = stacked @ flat
+    dual = jax.scipy.linalg.cho_solve(factor, right)
+    # What keeps the system regular is taken back by a step of refinement: right is in its range.
+    dual = dual + jax.scipy.linalg.cho_solve(factor, right - system @ dual)
     return unravel(flat - stacked.T @ dual)
 
 

@@ -47,8 +47,8 @@ class PointCloudField(AbstractField):
 
     One explicit Euler step is an EGNN layer, a symplectic one a step of SEGNO (`field_of_layer`).
 
-    **Raises:** `ValueError` for an action that is not of this kind or not by isometries, and for a box whose cut-off
-    reaches further than the nearest image, or which the group does not map to itself.
+    **Raises:** `ValueError` for an action that is not of this kind or not by isometries, for a box whose cut-off reaches
+    further than the nearest image, or which the group does not map to itself, and for features that are not as announced.
 
     V. G. Satorras, E. Hoogeboom, M. Welling, *E(n) equivariant graph neural networks*, ICML 2021; Y. Liu et al., *SEGNO*,
     ICLR 2024.
@@ -70,6 +70,7 @@ class PointCloudField(AbstractField):
     velocity_scalars: bool = eqx.field(static=True)
     evolve: bool = eqx.field(static=True)
     isolated: bool = eqx.field(static=True)
+    inputs: tuple[int, int] = eqx.field(static=True)
 
     def __init__(
         self,
@@ -96,7 +97,7 @@ class PointCloudField(AbstractField):
         if evolve and not carried:
             raise ValueError("`evolve` is of features that the point carries: `cloud_action(..., features=c)`, c > 0.")
         self.action, self.scales, self.cutoff, self.capacity, self.box = action, scales, cutoff, capacity, box
-        self.mean, self.evolve, self.core = mean, evolve, core
+        self.mean, self.evolve, self.core, self.inputs = mean, evolve, core, (nodes, edges)
         self.velocity_scalars, self.isolated = velocity_scalars and order == 2, isolated
         if isolated and (order == 1 or capacity is not None):
             raise ValueError("`isolated` is of forces between all pairs: order 2, and no `capacity`.")
@@ -125,6 +126,7 @@ class PointCloudField(AbstractField):
         state, own = x if carried else (x, None)
         u: Any  # the velocities, if there are any
         place, u = state if order == 2 else (state, None)
+        self._check(args, m)
         h = _features(args.nodes, own, m, place.dtype)
         index, spread, weight = self._pairs(place, args.neighbours)
         # From here on, pairs are (m, k): k = m for all pairs, or the capacity of the lists.
@@ -164,6 +166,18 @@ class PointCloudField(AbstractField):
         if not self.evolve:
             return out, jax.tree.map(jnp.zeros_like, own)
         return out, _apply(next(update), jnp.concatenate([h, total], axis=-1))
+
+    def _check(self, args: Cloud, m: int) -> None:
+        nodes, edges = self.inputs
+        found = [None if a is None else a.shape for a in (args.nodes, args.edges)]
+        wanted = [(m, nodes) if nodes else None, (m, m, edges) if edges else None]
+        if found != wanted:
+            raise ValueError(
+                f"This PointCloudField takes `args=Cloud(nodes, edges)` with arrays of shapes {wanted[0]} and {wanted[1]} "
+                f"(None: left out); received {found[0]} and {found[1]}."
+            )
+        if self.isolated and args.neighbours is not None:
+            raise ValueError("An isolated PointCloudField is of forces between all pairs; leave `neighbours` out.")
 
     def _pairs(self, x: Float[Array, "m n"], listed: Neighbours | None) -> tuple[Any, Array, Array]:
         """Who sends to whom (None: everybody to everybody), the differences of their places, and the weights."""
