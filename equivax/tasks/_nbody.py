@@ -61,7 +61,7 @@ class NBodyConfig:
     """The model."""
     train: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes] = field(
         default_factory=lambda: TrainConfig(
-            epochs=60, batch_size=50, learning_rate=5e-3, weight_decay=1e-4, ema=0.99, label_smoothing=0.0
+            epochs=60, batch_size=20, learning_rate=5e-3, weight_decay=1e-4, ema=0.99, label_smoothing=0.0
         )
     )
     """Training."""
@@ -88,7 +88,7 @@ def best() -> NBodyConfig:
         preset="best",
         model=NBodyModelConfig(width=32, steps=24),
         train=TrainConfig(
-            epochs=200, batch_size=50, learning_rate=5e-3, weight_decay=1e-4, ema=0.995, label_smoothing=0.0
+            epochs=300, batch_size=20, learning_rate=5e-3, weight_decay=1e-4, ema=0.998, label_smoothing=0.0
         ),
     )
 
@@ -253,15 +253,15 @@ def _pictures(model: Any, test: ChargedParticles, errors: np.ndarray) -> list[di
     for title, part in (("median", 0.5), ("worse than 90 %", 0.9), ("the worst", 1.0)):
         i = order[min(len(order) - 1, int(part * len(order)))]
         x, u, q = (jnp.asarray(a[i]) for a in _examples(test)[:3])
-        states = [(np.asarray(a), np.asarray(b)) for a, b in path(model, x, u, q)]
+        places, velocities = path(model, x, u, q)
         found.append(
             {
                 "title": f"{title}, MSE {errors[i]:.1e}",
                 "charges": test.charges[i],
                 "true": test.positions[i],
                 "true_velocities": test.velocities[i],
-                "predicted": np.stack([a for a, _ in states]),
-                "velocities": np.stack([b for _, b in states]),
+                "predicted": np.asarray(places),
+                "velocities": np.asarray(velocities),
             }
         )
     return found
