@@ -22,6 +22,7 @@ from equivax.geometry import (
     Grassmann,
     Hyperbolic,
     LeftInvariant,
+    Power,
     Product,
     PullBack,
     SpecialOrthogonal,
@@ -437,6 +438,13 @@ def test_points_off_the_manifold_are_named():
         M.check_tangent(x, off)
     with pytest.raises(ValueError, match="shape"):
         M.check_point(jnp.ones(2))
+    # Angles outside of the interval name points inside, also in a product and a power; the other factor is still asked.
+    both, several = Product(M, Torus(2)), Power(Torus(2), 3)
+    both.check_point((x, jnp.asarray([7.0, -9.0])))
+    several.check_point(jnp.full((3, 2), 20.0))
+    assert not both.belongs((x, jnp.asarray([7.0, -9.0])))
+    with pytest.raises(ValueError, match="is not on"):
+        both.check_point((off, jnp.asarray([7.0, -9.0])))
     # Inside a compiled function values are not known, and nothing is said.
     jax.jit(lambda x: (M.check_point(x), M.check_tangent(x, x)))(off)
     assert not Hyperbolic(2).belongs(jnp.asarray([-1.0, 0, 0]))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special
 from scipy.spatial.transform import Rotation
 
 from equivax import _numerics as num
@@ -191,3 +192,19 @@ def test_differentials_of_rotations_are_each_others_inverses():
     u *= np.linspace(0, 6, 20)[:, None] / np.linalg.norm(u, axis=1, keepdims=True)
     forth = jax.vmap(rot.cross_dexp)(u, w)
     np.testing.assert_allclose(jax.vmap(rot.cross_dexpinv)(u, forth), w, atol=1e-12)
+
+
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_circular_functions_are_spherical_bessel_functions(m):
+    """phi_m(r^2) = j_(m-1)(r)/r^(m-1), and derivatives by the rule phi_m' = -phi_(m+1)/2."""
+    r = np.linspace(0.3, np.pi, 50)
+    s = jnp.asarray(r**2)
+    np.testing.assert_allclose(num.circular(m, s), special.spherical_jn(m - 1, r) / r ** (m - 1), atol=4e-15)
+    second = jax.vmap(jax.grad(jax.grad(lambda z: num.circular(m, z))))(s)
+    np.testing.assert_allclose(second, special.spherical_jn(m + 1, r) / r ** (m + 1) / 4, atol=4e-15)
+    np.testing.assert_allclose(num.circular(m, jnp.zeros(())), 1 / math.prod(range(1, 2 * m, 2)), rtol=1e-15)
+
+
+def test_circular_cosine():
+    r = np.linspace(0, np.pi, 50)
+    np.testing.assert_allclose(num.circular(0, jnp.asarray(r**2)), np.cos(r), atol=4e-15)
