@@ -1,10 +1,12 @@
 """A strict little world: float64, no silent promotion of types or ranks, warnings are errors, a key for whoever asks."""
 
+import gc
 import itertools
 import os
 import tempfile
 from pathlib import Path
 
+import equinox as eqx
 import jax
 import pytest
 
@@ -31,3 +33,17 @@ def getkey():
         return jax.random.fold_in(jax.random.key(5678), next(counter))
 
     return next_key
+
+
+# Every compiled program holds some pieces of memory of its own, of which Linux allows a process 65,530.
+_MAPS, _MOST = Path("/proc/self/maps"), 25_000
+
+
+@pytest.fixture(autouse=True)
+def forget_programs():
+    """After a test, let go of the compiled programs if there are many: they come back from the cache on the disk."""
+    yield
+    if _MAPS.exists() and _MAPS.read_bytes().count(b"\n") > _MOST:
+        eqx.clear_caches()
+        jax.clear_caches()
+        gc.collect()
