@@ -241,7 +241,7 @@ def learn_field(name, action, degree, draw, constructions, steps, seed):
 def maps():
     """name -> (action, extra representation, how a point is drawn, a map no flow of the space reaches, that commutes)."""
     line, mirrors = LinearAction(V(O(1))), LinearAction(V(O(1)) + trivial(O(1)))
-    sphere = LinearAction(AXIAL, Sphere(2))
+    axis = LinearAction(AXIAL)
     return {
         "the line, O(1), after x -> -x": (line, V(O(1)), lambda key: jax.random.normal(key, (1,)), lambda x: -x),
         "the plane, a mirror, after the mirror": (
@@ -250,10 +250,10 @@ def maps():
             lambda key: jax.random.normal(key, (2,)),
             lambda x: x * jnp.asarray([-1.0, 1.0]),
         ),
-        "the sphere about an axis, SO(2), after z -> -z": (
-            sphere,
+        "space about an axis, SO(2), after z -> -z": (
+            axis,
             AXIAL,
-            lambda key: Sphere(2).random_point(key=key),
+            lambda key: jax.random.normal(key, (3,)),
             lambda x: x * jnp.asarray([1.0, 1.0, -1.0]),
         ),
     }
