@@ -15,6 +15,7 @@ followed by a map that no flow of the space reaches.
 import argparse
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import sys
@@ -63,7 +64,7 @@ class Waves(eqx.Module):
     b: jax.Array
     c: jax.Array
 
-    def __init__(self, size, key, count=24, frequency=0.7):
+    def __init__(self, size, key, count=24, frequency=0.4):
         a, b, c = jax.random.split(key, 3)
         self.a = jax.random.normal(a, (size, count)) / count**0.5
         self.b = frequency * jax.random.normal(b, (count, size))
@@ -114,7 +115,7 @@ def problems():
             {
                 "InvariantField": frames(two, *(gram_schmidt_frame(two, order(*i)) for i in ((0, 1), (1, 0)))),
                 "ScalarField": field(ScalarField, two),
-                "NetworkField": field(NetworkField, two, 12, bilinear=True),
+                "NetworkField": field(NetworkField, two, 4, bilinear=True),
                 "FrameAveragedField": averaged(two, GramSchmidtFrame(O(2))),
                 "ReynoldsField": reynolds(two, 12),
             },
@@ -135,7 +136,7 @@ def problems():
             lambda key: jax.random.normal(key, (3,)),
             {
                 "InvariantField": frames(axis, polar_frame(axis, lambda x: x[:2])),
-                "NetworkField": field(NetworkField, axis, 12, bilinear=True),
+                "NetworkField": field(NetworkField, axis, 4, bilinear=True),
                 "ReynoldsField": reynolds(axis, 12),
             },
         ),
@@ -145,7 +146,7 @@ def problems():
             lambda key: Sphere(2).random_point(key=key),
             {
                 "InvariantField": frames(sphere, polar_frame(sphere, lambda x: x[:2])),
-                "NetworkField": field(NetworkField, sphere, 12, bilinear=True),
+                "NetworkField": field(NetworkField, sphere, 4, bilinear=True),
                 "FrameAveragedField": averaged(sphere, PlanarFrame(SO(2), lambda x: x[None, :2], (1,))),
                 "ReynoldsField": reynolds(sphere, 12),
             },
@@ -156,7 +157,7 @@ def problems():
             wrapped(Hyperbolic(2), jnp.asarray([1.0, 0.0, 0.0]), 0.7),
             {
                 "InvariantField": frames(hyperbolic, polar_frame(hyperbolic, lambda x: x[1:])),
-                "NetworkField": field(NetworkField, hyperbolic, 12, bilinear=True),
+                "NetworkField": field(NetworkField, hyperbolic, 4, bilinear=True),
                 "ReynoldsField": reynolds(hyperbolic, 12),
             },
         ),
@@ -166,7 +167,7 @@ def problems():
             wrapped(SPD(2), jnp.eye(2), 0.5),
             {
                 "InvariantField": frames(spd, polar_frame(spd, pair_of_directions, charge=2)),
-                "NetworkField": field(NetworkField, spd, 12, bilinear=True),
+                "NetworkField": field(NetworkField, spd, 4, bilinear=True),
                 "ReynoldsField": reynolds(spd, 12),
             },
         ),
@@ -185,7 +186,12 @@ def count(module):
 
 def plain(space, weights, key):
     """A perceptron with at least as many weights."""
-    return next(f for w in range(4, 400) if count(f := PlainMLP(space, w, key=key)) >= weights)
+
+    def size(width):
+        shapes = eqx.filter_eval_shape(lambda key: PlainMLP(space, width, key=key), key)
+        return sum(math.prod(a.shape) for a in jax.tree.leaves(shapes) if hasattr(a, "shape"))
+
+    return PlainMLP(space, next(w for w in range(4, 400) if size(w) >= weights), key=key)
 
 
 def fit(model, predict, x, y, test, steps):

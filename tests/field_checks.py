@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from equivax.dynamics import RKMK, Flow, InvariantController, Projected
 from equivax.laws import probe_elements
@@ -23,6 +24,17 @@ def some(cases, at_most=5):
     """All cases if THOROUGH, otherwise a few from among them, evenly: flows take long to compile."""
     cases = list(cases)
     return cases if THOROUGH else cases[:: -(-len(cases) // at_most)]
+
+
+def flows(names):
+    """Names with types for the tests of flows: all in both if THOROUGH, otherwise four in double, two in single precision."""
+    names = list(names)
+    chosen = [(name, jnp.float64) for name in some(names, 4)] + [
+        (name, jnp.float32) for name in (names if THOROUGH else some(names[1:], 2))
+    ]
+    return pytest.mark.parametrize(
+        ("name", "dtype"), chosen, ids=[f"{name}-{jnp.dtype(dtype).name}" for name, dtype in chosen]
+    )
 
 
 def point_of(action, dtype=jnp.float64, seed=0):

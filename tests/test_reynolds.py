@@ -11,6 +11,7 @@ from field_checks import (
     assert_equivariant_flow,
     assert_finite_derivatives,
     elements_of,
+    flows,
     gap,
     point_of,
     random_like,
@@ -105,14 +106,14 @@ def test_averages_of_polynomials_are_equivariant_to_rounding(name):
     assert_equivariant_field(field_of(name))
 
 
-@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("name", some(PAIRS))
 def test_in_single_precision_too(name):
     assert_equivariant_field(field_of(name), dtype=jnp.float32)
 
 
-@pytest.mark.parametrize("name", some(PAIRS))
-def test_flows_are_equivariant(name):
-    assert_equivariant_flow(field_of(name), t1=0.2)
+@flows(PAIRS)
+def test_flows_are_equivariant(name, dtype):
+    assert_equivariant_flow(field_of(name), t1=0.2, dtype=dtype)
 
 
 @pytest.mark.parametrize("name", ["plane O(2)", "space SO(3)", "sphere about an axis", "SPD by O(2)", "numbers S4"])

@@ -12,6 +12,7 @@ from field_checks import (
     assert_equivariant_flow,
     assert_finite_derivatives,
     elements_of,
+    flows,
     gap,
     point_of,
     size,
@@ -174,16 +175,16 @@ def test_any_network_is_made_equivariant(name):
     assert_equivariant_field(field_of(name))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some(NAMES))
 def test_in_single_precision_too(name):
     assert_equivariant_field(field_of(name), dtype=jnp.float32)
 
 
-@pytest.mark.parametrize("name", some(NAMES))
-def test_flows_are_equivariant(name):
+@flows(NAMES)
+def test_flows_are_equivariant(name, dtype):
     # Sizes of points are invariant under linear isometries only; a metric that is not that of R^n says so.
     action, _, metric = PAIRS[name]
-    assert_equivariant_flow(field_of(name), space=metric if metric is None else metric(action), t1=0.2)
+    assert_equivariant_flow(field_of(name), space=metric if metric is None else metric(action), t1=0.2, dtype=dtype)
 
 
 # What a frame is.

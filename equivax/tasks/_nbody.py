@@ -1,7 +1,7 @@
 """The task: five charged particles, from the simulation to the report."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,9 +17,18 @@ from ..data import ChargedParticles, charged_particles
 from ._checkpoint import Checkpoints
 from ._conduct import Prepared, conduct
 from ._config import Preset
-from ._fit import Fitted, fit
+from ._fit import Fitted, Loss, fit
 from ._nbody_audit import audit_flow
-from ._nbody_model import NBodyModelConfig, ParticleEGNN, build_flow, squared_error
+from ._nbody_model import (
+    NBodyModelConfig,
+    ParticleEGNN,
+    ParticleFlow,
+    build_flow,
+    robust_error,
+    squared_error,
+    trajectory_errors,
+    with_steps,
+)
 from ._physics import finish, restored, show_physics
 from ._physics_figures import draw_particles
 from ._progress import Bar
@@ -61,7 +70,7 @@ class NBodyConfig:
     """The model."""
     train: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes] = field(
         default_factory=lambda: TrainConfig(
-            epochs=60, batch_size=20, learning_rate=5e-3, weight_decay=1e-4, ema=0.99, label_smoothing=0.0
+            epochs=60, batch_size=50, learning_rate=5e-3, weight_decay=1e-4, ema=0.99, label_smoothing=0.0
         )
     )
     """Training."""
@@ -75,7 +84,7 @@ def tiny() -> NBodyConfig:
         validation_trajectories=100,
         test_trajectories=200,
         baseline_epochs=4,
-        model=NBodyModelConfig(width=8, steps=4),
+        model=NBodyModelConfig(width=8, steps=8, final_steps=100, pace=0.5),
         train=TrainConfig(
             epochs=12, batch_size=50, learning_rate=1e-2, weight_decay=1e-4, ema=0.9, label_smoothing=0.0
         ),
@@ -83,12 +92,12 @@ def tiny() -> NBodyConfig:
 
 
 def best() -> NBodyConfig:
-    """Smaller steps, and patience."""
+    """Wider, shorter steps, and patience."""
     return NBodyConfig(
         preset="best",
-        model=NBodyModelConfig(width=32, steps=24),
+        model=NBodyModelConfig(width=32, steps=80, final_steps=800, pace=0.1),
         train=TrainConfig(
-            epochs=300, batch_size=20, learning_rate=5e-3, weight_decay=1e-4, ema=0.998, label_smoothing=0.0
+            epochs=200, batch_size=50, learning_rate=5e-3, weight_decay=1e-4, ema=0.998, label_smoothing=0.0
         ),
     )
 
@@ -130,7 +139,8 @@ def audit_run(run: Run, key: PRNGKeyArray) -> list[dict[str, Any]]:
 def load_flow(run: Run) -> Any:
     """The model of the finished `run` with its averaged weights."""
     config = stored_config(run)
-    return restored(run, build_flow(config.model, key=jax.random.key(0)), config.train)
+    flow = restored(run, build_flow(config.model, key=jax.random.key(0)), config.train)
+    return with_steps(flow, config.model.final_steps)
 
 
 def predict_states(run: Run, states: np.ndarray) -> np.ndarray:
@@ -145,17 +155,33 @@ def _carry_out(
     run: Run, config: NBodyConfig, data: Any, model: Any, key: PRNGKeyArray, command: str, console: Console
 ) -> int:
     resumed = bool(Checkpoints(run.checkpoints / "model").steps())
-    fitted, numbers, errors = _train_and_test(run, "model", model, config, data, jax.random.fold_in(key, 1), console)
+
+    def trained(name: str, model: Any, loss: Loss, train: TrainConfig, stream: int, title: str, final: Any) -> Any:
+        judged, held = eqx.filter_jit(loss), tuple(map(jnp.asarray, _examples(data[1])))
+        fitted = fit(
+            model,
+            loss,
+            _examples(data[0]),
+            train,
+            validate=lambda m: {"validation_loss": float(judged(m, held, key))},
+            checkpoints=Checkpoints(run.checkpoints / name),
+            console=console,
+            title=title,
+            key=jax.random.fold_in(key, stream),
+        )
+        return final(fitted.average), _numbers(final(fitted.average), fitted, data)
+
+    def many(model: ParticleFlow) -> ParticleFlow:
+        return with_steps(model, config.model.final_steps)
+
+    flow, (numbers, errors) = trained("model", model, robust_error, config.train, 1, "training", many)
     rows = [{"title": "equivax, second-order field", **numbers}]
     if config.baseline:
-        epochs = {**config.train.__dict__, "epochs": config.baseline_epochs, "learning_rate": 1e-3}
         plain = ParticleEGNN(key=jax.random.fold_in(key, 2))
-        changed = NBodyConfig(train=TrainConfig(**epochs))
-        _, found, _ = _train_and_test(
-            run, "baseline-egnn", plain, changed, data, jax.random.fold_in(key, 3), console, "EGNN"
-        )
+        train = replace(config.train, epochs=config.baseline_epochs, learning_rate=1e-3)
+        _, (found, _) = trained("baseline-egnn", plain, squared_error, train, 3, "EGNN", lambda m: m)
         rows.append({"title": "EGNN, our own from the paper", **found})
-    verdicts = audit_flow(fitted.average, data[2], key=jax.random.fold_in(key, 4))
+    verdicts = audit_flow(flow, data[2], key=jax.random.fold_in(key, 4))
     still = float(np.mean((data[2].positions[:, 10] - data[2].positions[:, 0]) ** 2))
     straight = data[2].positions[:, 0] + data[2].velocities[:, 0]
     metrics: dict[str, Any] = {
@@ -195,50 +221,34 @@ def _carry_out(
         },
         "audit": {"verdicts": verdicts},
         "errors": np.sort(errors).tolist(),
-        "pictures": _pictures(fitted.average, data[2], errors),
+        "pictures": _pictures(flow, data[2], errors),
     }
     return finish(run, metrics, draw_particles, command=command, console=console)
 
 
-def _train_and_test(
-    run: Run,
-    name: str,
-    model: Any,
-    config: NBodyConfig,
-    data: Any,
-    key: PRNGKeyArray,
-    console: Console,
-    title: str = "training",
-) -> tuple[Fitted, dict[str, Any], np.ndarray]:
-    errors = eqx.filter_jit(lambda m, x, u, q, y: jnp.mean((jax.vmap(m)(x, u, q)[0] - y) ** 2, axis=(1, 2)))
-
-    def measured(m: Any, part: ChargedParticles) -> np.ndarray:
-        return np.asarray(errors(m, *map(jnp.asarray, _examples(part))), np.float64)
-
-    fitted = fit(
-        model,
-        squared_error,
-        _examples(data[0]),
-        config.train,
-        validate=lambda m: {"validation_mse": float(measured(m, data[1]).mean())},
-        checkpoints=Checkpoints(run.checkpoints / name),
-        console=console,
-        title=title,
-        key=key,
-    )
+def _numbers(model: Any, fitted: Fitted, data: Any) -> tuple[dict[str, Any], np.ndarray]:
+    """What is reported of a trained model, and its errors on the test trajectories."""
     begun = time.monotonic()
-    tested = measured(fitted.average, data[2])
+    errors = _measured(model, data[2])
+    seconds = time.monotonic() - begun
     numbers = {
-        "test_mse": float(tested.mean()),
-        "test_median": float(np.median(tested)),
-        "validation_mse": fitted.history[-1]["validation_mse"],
+        "test_mse": float(errors.mean()),
+        "test_median": float(np.median(errors)),
+        "validation_mse": float(_measured(model, data[1]).mean()),
         "parameters": count_parameters(model),
         "seconds_training": fitted.seconds,
-        "seconds_evaluation": time.monotonic() - begun,
+        "seconds_evaluation": seconds,
         "training_steps": fitted.steps,
         "history": fitted.history,
     }
-    return fitted, numbers, tested
+    return numbers, errors
+
+
+_errors = eqx.filter_jit(trajectory_errors)
+
+
+def _measured(model: Any, part: ChargedParticles) -> np.ndarray:
+    return np.asarray(_errors(model, *map(jnp.asarray, _examples(part))), np.float64)
 
 
 def _examples(part: ChargedParticles) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -253,13 +263,14 @@ def _pictures(model: Any, test: ChargedParticles, errors: np.ndarray) -> list[di
     for title, part in (("median", 0.5), ("worse than 90 %", 0.9), ("the worst", 1.0)):
         i = order[min(len(order) - 1, int(part * len(order)))]
         x, u, q = (jnp.asarray(a[i]) for a in _examples(test)[:3])
-        places, velocities = path(model, x, u, q)
+        times, places, velocities = path(model, x, u, q)
         found.append(
             {
                 "title": f"{title}, MSE {errors[i]:.1e}",
                 "charges": test.charges[i],
                 "true": test.positions[i],
                 "true_velocities": test.velocities[i],
+                "times": np.asarray(times),
                 "predicted": np.asarray(places),
                 "velocities": np.asarray(velocities),
             }

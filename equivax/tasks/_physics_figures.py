@@ -101,7 +101,7 @@ def draw_particles(run: Run, metrics: dict[str, Any]) -> None:
         figure = Figure(figsize=(8.4, 3.0))
         left, right = figure.subplots(1, 2)
         for picture, colour in zip(pictures, (_BLUE, _GREEN, _RED), strict=True):
-            t = np.linspace(0, 1, len(picture["predicted"]))
+            t = picture["times"]
             momentum = picture["velocities"].sum(axis=1)
             left.plot(t, np.linalg.norm(momentum - momentum[0], axis=1), color=colour, label=picture["title"])
             energy = _energy(picture["predicted"], picture["velocities"], picture["charges"])
@@ -161,8 +161,10 @@ def _training(run: Run, metrics: dict[str, Any]) -> None:
         axes = figure.subplots()
         epochs = [line["epoch"] for line in metrics["history"]]
         axes.semilogy(epochs, [line["loss"] for line in metrics["history"]], color=_BLUE, label="training")
-        axes.semilogy(epochs, [line["validation_mse"] for line in metrics["history"]], color=_GREEN, label="validation")
-        axes.set(title="Mean squared error", xlabel="epoch")
+        axes.semilogy(
+            epochs, [line["validation_loss"] for line in metrics["history"]], color=_GREEN, label="validation"
+        )
+        axes.set(title="Loss", xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
         save(figure, run.figures / "training.png")
