@@ -12,6 +12,8 @@ from ..symmetry import AbstractAction
 
 # Orbits whose tangent vectors are shorter than about a fifth of the elements that made them count as nearly shrunk.
 NEARLY = 0.05
+# Steps of the square root: right where the distance from a singular orbit is at least .01 times that, smooth at it.
+_ROOT_STEPS = 12
 
 
 def infinitesimal(action: AbstractAction, x: Point) -> Float[Array, "algebra coordinates"]:
@@ -21,14 +23,17 @@ def infinitesimal(action: AbstractAction, x: Point) -> Float[Array, "algebra coo
 
 
 def settle(action: AbstractAction, x: Point, v: Tangent) -> Tangent:
-    r"""The part of v that the stabiliser of x leaves alone, and continuously so where a stabiliser grows.
+    r"""The part of v that the stabiliser of x leaves alone, and continuously so where a stabiliser grows: $\sqrt P v$, where
 
-    $$ \min_w |w - v|^2 + \varepsilon \sum_{ab} (S^{-1})_{ab} \langle B_a w, B_b w\rangle $$
+    $$ P v = \operatorname{argmin}_w |w - v|^2 + \varepsilon \sum_{ab} (S^{-1})_{ab} \langle B_a w, B_b w\rangle $$
 
     with $S_{ab} = \langle \xi_a, \xi_b\rangle$, $\xi_a$ the velocities of a basis of the Lie algebra at x and $B_a w$ the
     derivative of that velocity along w. An element of the algebra that does not move x costs infinitely much unless it
     leaves w alone, too: w lies in the fixed space of the isotropy representation. One that hardly moves x costs a lot: as x
     approaches a singular orbit, w approaches the fixed space there. Solved in the dual form, in which nothing is infinite.
+
+    What P leaves of a direction that is not fixed falls with the *square* of the distance from the singular orbit, in smooth
+    fields only with the distance itself: hence the root, with which a bounded v makes every smooth field.
     """
     flat, unravel = ravel_pytree(v)
     algebra = jnp.asarray(action.group.lie_algebra, flat.dtype)
@@ -52,11 +57,19 @@ def settle(action: AbstractAction, x: Point, v: Tangent) -> Tangent:
     system = jnp.kron(s / NEARLY, jnp.eye(n, dtype=flat.dtype)) + stacked @ stacked.T
     rounding = 20 * float(jnp.finfo(flat.dtype).eps) * jax.lax.stop_gradient(jnp.max(jnp.diagonal(system)))
     factor = jax.scipy.linalg.cho_factor(system + rounding * jnp.eye(len(system), dtype=flat.dtype))
-    right = stacked @ flat
-    dual = jax.scipy.linalg.cho_solve(factor, right)
-    # What keeps the system regular is taken back by a step of refinement: right is in its range.
-    dual = dual + jax.scipy.linalg.cho_solve(factor, right - system @ dual)
-    return unravel(flat - stacked.T @ dual)
+    dual = jax.scipy.linalg.cho_solve(factor, stacked)
+    # What keeps the system regular is taken back by a step of refinement: `stacked` is in its range.
+    dual = dual + jax.scipy.linalg.cho_solve(factor, stacked - system @ dual)
+    return unravel(_root(jnp.eye(n, dtype=flat.dtype) - stacked.T @ dual) @ flat)
+
+
+def _root(p: Float[Array, "n n"]) -> Float[Array, "n n"]:
+    """The square root of a matrix with eigenvalues in [0, 1], by Newton and Schulz: a polynomial, with all its derivatives."""
+    y, z = p, jnp.eye(len(p), dtype=p.dtype)
+    for _ in range(_ROOT_STEPS):
+        half = (3 * jnp.eye(len(p), dtype=p.dtype) - z @ y) / 2
+        y, z = y @ half, half @ z
+    return y
 
 
 def average(action: AbstractAction, elements: tuple, x: Point, v: Tangent) -> Tangent:

@@ -131,7 +131,8 @@ def confusion(matrix: Sequence[Sequence[int]]) -> Any:
                     text = f"{100 * count / max(1.0, row.sum()):.1f}%"
                     axes.text(j, i, text, ha="center", va="center", fontsize=8, color=_GREEN, weight="bold")
                 elif count:
-                    axes.text(j, i, f"{count:.0f}", ha="center", va="center", fontsize=8)
+                    colour = "white" if count > 0.6 * largest else "black"
+                    axes.text(j, i, f"{count:.0f}", ha="center", va="center", fontsize=8, color=colour)
         ticks = range(len(counts))
         axes.set(title="Confusions", xlabel="called", ylabel="is", xticks=ticks, yticks=ticks)
         return figure
