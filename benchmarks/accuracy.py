@@ -8,17 +8,15 @@ itself, in units of eps = 2^-52. For `circular`, which has no switch: the larges
 Writes results/accuracy.json.
 """
 
-import importlib.metadata
 import json
 import math
-import platform
-import sys
 from fractions import Fraction
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _machine import machine
 
 from equivax import _numerics as num
 
@@ -92,10 +90,9 @@ def main() -> None:
         print(f"{name:16} {switch:6} ", *(f"{e:8.1f}" for e in (*below, *above)))
     without_switch = {f"phi_{m}": circular(m) for m in range(3)}
     print("circular", without_switch)
-    versions = {p: importlib.metadata.version(p) for p in ("jax", "numpy")}
     document = {
         "command": "python benchmarks/accuracy.py",
-        "machine": {"platform": platform.platform(), "python": sys.version.split()[0], **versions},
+        "machine": machine("jax", "numpy"),
         "relative_errors_in_eps": table,
         "circular_absolute_errors_in_eps": without_switch,
     }

@@ -7,11 +7,7 @@ compiles the gradient (exact, no measurement), time the least of several runs.
     python benchmarks/adjoints.py
 """
 
-import importlib.metadata
 import json
-import os
-import platform
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +15,7 @@ import diffrax
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _machine import machine
 
 from equivax.dynamics import RKMK, AlgebraTerm, Reversible, ReversibleAdjoint, backsolve
 from equivax.geometry import Power, SpecialOrthogonal
@@ -101,15 +98,9 @@ def main():
             size, seconds, _ = measure(make, depth)
             rows.append({"adjoint": name, "steps": depth, "bytes": size, "seconds": seconds})
             print(f"{name:26} {depth:5} steps {size / 1024:10.0f} KiB {1e3 * seconds:9.1f} ms", flush=True)
-    versions = {p: importlib.metadata.version(p) for p in ("jax", "diffrax", "numpy")}
     document = {
         "command": "python benchmarks/adjoints.py",
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": sys.version.split()[0],
-            **versions,
-        },
+        "machine": machine("jax", "diffrax", "numpy"),
         "problem": f"SO(3)^{COPIES}, network of width {WIDTH}, Bosh3",
         "rows": rows,
     }

@@ -8,9 +8,7 @@ from g x, and the mismatch |Phi(g x) - g Phi(x)|. Run from the repository root:
     python benchmarks/frames.py
 """
 
-import importlib.metadata
 import json
-import platform
 from pathlib import Path
 
 import diffrax
@@ -18,6 +16,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from _machine import machine
 
 from equivax.dynamics import Flow, InvariantController
 from equivax.fields import AbstractFrame, FrameAveragedField, GramSchmidtFrame, PlainMLP
@@ -74,8 +73,8 @@ def main():
         print(
             f"{name:>10}: {min(steps)} to {max(steps)} steps, mismatch {np.median(gaps):.1e}, at most {max(gaps):.1e}"
         )
-    versions = {name: importlib.metadata.version(name) for name in ("jax", "diffrax", "equinox")}
-    RESULTS.write_text(json.dumps({"machine": platform.machine(), "versions": versions, **found}, indent=1) + "\n")
+    document = {"machine": machine("jax", "diffrax", "equinox"), **found}
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,16 +11,13 @@
 """
 
 import argparse
-import importlib.metadata
 import json
-import os
-import platform
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from _machine import machine
 
 RESULTS = Path(__file__).parent / "results" / "training_step.json"
 BATCH, DIM, WIDTH, RTOL, REPEATS = 256, 8, 64, 1e-6, 60
@@ -134,12 +131,12 @@ def main():
         torch_runs()
         return
     runs = jax_steps()
-    times, versions = least(runs), {p: importlib.metadata.version(p) for p in ("jax", "diffrax", "numpy")}
+    times, on = least(runs), machine("jax", "diffrax", "numpy")
     if options.torch:
         command = [options.torch, __file__, "--torch-only"]
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
         times |= found.pop("times")
-        versions |= found
+        on |= found
         # Machines drift: ours once more after the peer, and the slower of the two counts.
         again = least(runs)
         times = {n: max(t, again.get(n, t), key=lambda a: a["least_ms"]) for n, t in times.items()}
@@ -158,12 +155,7 @@ def main():
         print(f"{name:40} {ratio:8.3f}")
     document = {
         "command": "python benchmarks/training_step.py" + (" --torch PYTHON" if options.torch else ""),
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": sys.version.split()[0],
-            **versions,
-        },
+        "machine": on,
         "times": times,
         "ratios": ratios,
     }

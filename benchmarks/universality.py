@@ -13,12 +13,8 @@ followed by a map that no flow of the space reaches.
 """
 
 import argparse
-import importlib.metadata
 import json
 import math
-import os
-import platform
-import sys
 import time
 from pathlib import Path
 
@@ -26,6 +22,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from _machine import machine
 from jax.flatten_util import ravel_pytree
 
 from equivax.dynamics import Flow
@@ -341,12 +338,7 @@ def main():
     document = json.loads(RESULTS.read_text()) if options.only and RESULTS.exists() else {"fields": {}, "flows": {}}
     document |= {
         "command": f"python benchmarks/universality.py --steps {options.steps} --seeds {options.seeds}",
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": sys.version.split()[0],
-            **{p: importlib.metadata.version(p) for p in ("jax", "diffrax", "numpy")},
-        },
+        "machine": machine("jax", "diffrax", "numpy"),
         "points": {"fields": POINTS, "flows": FLOW_POINTS, "test": TEST_POINTS},
     }
     for kind, learn, cases in (("fields", learn_field, problems()), ("flows", learn_map, maps())):

@@ -14,13 +14,12 @@ import argparse
 import importlib.metadata
 import json
 import os
-import platform
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
+from _machine import machine
 
 RESULTS = Path(__file__).parent / "results" / "work_precision.json"
 END, COPIES = 6.0, 100
@@ -350,15 +349,9 @@ def main():
         results[name] = {"runs": rows, "peer_over_ours_at_equal_error": compare(rows)}
         for peer, ratio in results[name]["peer_over_ours_at_equal_error"].items():
             print(f"{name:8} {peer:48} least {ratio['least']:8.2f}  median {ratio['median']:8.2f}", flush=True)
-    versions = {p: importlib.metadata.version(p) for p in ("jax", "diffrax", "scipy", "numpy")}
     document = {
         "command": "python benchmarks/work_precision.py" + (" --geomstats PYTHON" if options.geomstats else ""),
-        "machine": {
-            "platform": platform.platform(),
-            "cpus": os.cpu_count(),
-            "python": sys.version.split()[0],
-            **versions,
-        },
+        "machine": machine("jax", "diffrax", "scipy", "numpy"),
         "end": END,
         "problems": results,
     }
