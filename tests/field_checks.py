@@ -38,9 +38,9 @@ def flows(names):
 
 
 def point_of(action, dtype=jnp.float64, seed=0):
-    """A random point of the space, not too far out: what rounding does grows with the coordinates."""
-    points = (action.space.random_point(key=jax.random.key(seed + 100 * i), dtype=dtype) for i in range(100))
-    return next(x for x in points if size(x) < 3)
+    """A random point of the space, the same in both types, not too far out: rounding grows with the coordinates."""
+    points = (action.space.random_point(key=jax.random.key(seed + 100 * i), dtype=jnp.float64) for i in range(100))
+    return jax.tree.map(lambda a: a.astype(dtype), next(x for x in points if size(x) < 3))
 
 
 def elements_of(action, seed=1, samples=2):
