@@ -46,7 +46,7 @@ from equivax.geometry import SPD, Hyperbolic, SpecialOrthogonal, Sphere
 from equivax.symmetry import SO, LinearAction, O, defining, trivial
 
 RESULTS = Path(__file__).parent / "results" / "universality.json"
-POINTS, FLOW_POINTS, TEST_POINTS = 512, 128, 1024
+POINTS, FLOW_POINTS, TEST_POINTS = 512, 256, 1024
 
 V = defining
 AXIAL = V(SO(2)) + trivial(SO(2))
@@ -79,6 +79,12 @@ def pair_of_directions(x):
 def axis_times_sine(x):
     """sin(angle) times the axis of a rotation: turns as x does under conjugation."""
     return jnp.stack([x[2, 1] - x[1, 2], x[0, 2] - x[2, 0], x[1, 0] - x[0, 1]])[None] / 2
+
+
+def bounded_matrix(key):
+    """The exponential of a symmetric matrix with entries in [-.7, .7]: few points far out would make the whole error."""
+    a, b, c = jax.random.uniform(key, (3,), minval=-0.7, maxval=0.7)
+    return SPD(2).exp(jnp.eye(2), jnp.stack([jnp.stack([a, b]), jnp.stack([b, c])]))
 
 
 def problems():
@@ -150,11 +156,11 @@ def problems():
         ),
         "positive matrices by congruence, O(2)": (
             spd,
-            0.4,
-            wrapped(SPD(2), jnp.eye(2), 0.3),
+            0.8,
+            bounded_matrix,
             {
                 "InvariantField": frames(spd, polar_frame(spd, pair_of_directions, charge=2)),
-                "NetworkField": field(NetworkField, spd, 5, bilinear=True),
+                "NetworkField": field(NetworkField, spd, 3, bilinear=True),
                 "ReynoldsField": reynolds(spd, 12),
             },
         ),
@@ -164,7 +170,7 @@ def problems():
             lambda key: SpecialOrthogonal(3).random_point(key=key),
             {
                 "InvariantField": frames(turns, gram_schmidt_frame(turns, axis_times_sine), vanish=True),
-                "NetworkField": field(NetworkField, turns, 3, bilinear=True),
+                "NetworkField": field(NetworkField, turns, 2, bilinear=True),
                 "ReynoldsField": reynolds(turns, 6),
             },
         ),
@@ -242,7 +248,7 @@ def learn_field(name, action, frequency, draw, constructions, steps, seed):
     """Errors of every construction on one target."""
     keys = jax.random.split(jax.random.key(seed), 4)
     size = ravel_pytree(draw(keys[0]))[0].size
-    degree = 24 if len(action.group.lie_algebra) == 1 else 12
+    degree = 24 if len(action.group.lie_algebra) == 1 else 18  # at 12 the field on SO(3) is equivariant to 2e-3 only
     target = ReynoldsField(Waves(size, keys[1], frequency), action, haar_rule(action.group, degree))
     field = jax.jit(jax.vmap(lambda x: ravel_pytree(target(0.0, x))[0]))
     sets = []
@@ -294,7 +300,7 @@ def learn_map(name, action, rep, draw, unreachable, steps, seed):
         x = jax.vmap(draw)(jax.random.split(key, points))
         sets.append((x, target(x)))
     lift = Augmentation(action, rep)
-    hidden = 4 * trivial(action.group) + 4 * rep
+    hidden = 6 * trivial(action.group) + 6 * rep
 
     def flow(field, space):
         return Flow(

@@ -3,6 +3,8 @@
 import gc
 import itertools
 import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,7 +16,16 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Compiling dominates on a CPU: compiled functions survive from one run of the tests to the next.
+# Compiling dominates on a CPU, and most programs run once: they are left as they are, which takes a third less time. A jaxlib
+# that does not know these flags would end the process: one is asked first, and the workers of xdist inherit the answer.
+if "XLA_FLAGS" not in os.environ:
+    _flags = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true --xla_cpu_use_fusion_emitters=false"
+    _asked = subprocess.run(
+        [sys.executable, "-c", "import jax; jax.devices()"], env=os.environ | {"XLA_FLAGS": _flags}, capture_output=True
+    )
+    os.environ["XLA_FLAGS"] = _flags if _asked.returncode == 0 else ""
+
+# Compiled functions survive from one run of the tests to the next.
 _cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "equivax" / "xla-tests"
 try:
     _cache.mkdir(parents=True, exist_ok=True)

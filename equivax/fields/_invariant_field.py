@@ -80,7 +80,7 @@ class InvariantField(AbstractField):
         if len(self.frames) == 1:
             weights = [jnp.ones_like(present)]
         terms = [self._carried(frame, t, x, args) for frame in self.frames]
-        factor = present if self.vanish else jnp.ones_like(present)
+        factor = _root(present) if self.vanish else jnp.ones_like(present)
         total = jax.tree.map(lambda *a: sum(factor * w * b for w, b in zip(weights, a, strict=True)), *terms)
         return self.action.space.to_tangent(x, total)
 
@@ -99,6 +99,11 @@ class InvariantField(AbstractField):
         if frame.stabiliser:
             v = average(action, frame.stabiliser, k, v)
         return action.push(h, k, v)
+
+
+def _root(present: RealScalar) -> RealScalar:
+    """The root, rounded off at 0: what is left of a field falls with a distance then, as in smooth fields, not its square."""
+    return present / jnp.sqrt(present + 1e-3)
 
 
 class ImplicitVelocity(eqx.Module):

@@ -12,8 +12,9 @@ from ..symmetry import AbstractAction
 
 # Orbits whose tangent vectors are shorter than about a fifth of the elements that made them count as nearly shrunk.
 NEARLY = 0.05
-# Steps of the square root: right where the distance from a singular orbit is at least .01 times that, smooth at it.
-_ROOT_STEPS = 12
+# Steps of the square root: right where the distance from a singular orbit is at least .04 times that, smooth at it. Each
+# step makes the rounding of what should be 0 larger by half.
+_ROOT_STEPS = 8
 
 
 def infinitesimal(action: AbstractAction, x: Point) -> Float[Array, "algebra coordinates"]:
