@@ -16,4 +16,5 @@ from ._projected import Projected as Projected
 from ._reversible import Reversible as Reversible
 from ._reversible_adjoint import ReversibleAdjoint as ReversibleAdjoint
 from ._rkmk import RKMK as RKMK
+from ._splitting import Splitting as Splitting
 from ._steps import Steps as Steps

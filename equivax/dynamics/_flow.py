@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from .._types import Point, RealScalar, Tangent
-from ..fields import InducedField
+from ..fields import InducedField, summands
 from ..geometry import AbstractManifold
 from ..symmetry import AbstractAction, is_isometric, moves_origin
 from ._backsolve import backsolve
@@ -23,6 +23,7 @@ from ._lie_term import AlgebraTerm
 from ._outcome import raise_if_failed
 from ._projected import Projected
 from ._rkmk import RKMK
+from ._splitting import Splitting
 from ._steps import Steps, interpolate
 
 
@@ -35,7 +36,8 @@ class Flow(eqx.Module):
     - `space`: M. The start is checked to be on it; solvers and controllers that want to know it are told.
     - `solver`: any solver of Diffrax that takes one term, or one of this shelf. By default `RKMK(diffrax.Tsit5())`, or
       `Projected(diffrax.Tsit5())` where no Lie group moves the points of M: both keep *every* point on M, at steps and
-      between them. A plain solver of Diffrax leaves M by its error; what it returns is projected.
+      between them. A plain solver of Diffrax leaves M by its error; what it returns is projected. With `Splitting` the
+      field is a sum, solved summand by summand.
     - `controller`: `Steps(n)` for n unrolled steps, or any step size controller of Diffrax. The default adapts to
       rtol 1e-5, atol 1e-7 by the sizes of invariant blocks: an equivariant field has an equivariant flow.
     - `t0`, `t1`: times; t1 < t0 is allowed. `dt0`: the first step, or None to have an adaptive controller choose.
@@ -190,6 +192,9 @@ class Flow(eqx.Module):
         kind: Any = diffrax.ODETerm
         if isinstance(field, InducedField) and isinstance(self._solver(), AbstractLieSolver):
             field, kind = field.xi, AlgebraTerm
+        if isinstance(self.solver, Splitting):
+            weights, rest = eqx.partition(summands(field), eqx.is_inexact_array)
+            return diffrax.MultiTerm(*(diffrax.ODETerm(_Unpacked(f, i)) for i, f in enumerate(rest))), (weights, args)
         weights, rest = eqx.partition(field, eqx.is_inexact_array)
         return kind(_Unpacked(rest)), (weights, args)
 
@@ -235,11 +240,13 @@ def _check_times(ts: Any, t0: Any, t1: Any) -> None:
 
 class _Unpacked(eqx.Module):
     # The field as Diffrax calls it: the weights arrive in `args`, whatever is no weight is carried along here.
+    # Of several fields that are solved one after another it is the one in place `index`.
     rest: Any
+    index: int | None = eqx.field(static=True, default=None)
 
     def __call__(self, t: Any, y: Any, args: tuple[Any, Any]) -> Any:
         weights, user = args
-        return eqx.combine(weights, self.rest)(t, y, user)
+        return eqx.combine(weights if self.index is None else weights[self.index], self.rest)(t, y, user)
 
 
 def _informed(controller: Any, space: AbstractManifold, action: Any) -> Any:

@@ -13,6 +13,11 @@ from ._connections import intertwiner_from_matrix as intertwiner_from_matrix
 from ._connections import intertwiner_to_e3nn as intertwiner_to_e3nn
 from ._controlled import ControlledField as ControlledField
 from ._controlled import SteeredField as SteeredField
+from ._convolution import ResidualConvolution as ResidualConvolution
+from ._convolution import convolution_of_field as convolution_of_field
+from ._convolution import field_of_convolution as field_of_convolution
+from ._convolution import filter_from_operator as filter_from_operator
+from ._convolution import operator_from_filter as operator_from_filter
 from ._egnn import EGNN as EGNN
 from ._egnn import EGNNLayer as EGNNLayer
 from ._egnn import field_of_layer as field_of_layer
@@ -21,6 +26,7 @@ from ._egnn import symplectic_euler_step as symplectic_euler_step
 from ._field import AbstractField as AbstractField
 from ._field import ScaledField as ScaledField
 from ._field import SumField as SumField
+from ._field import summands as summands
 from ._frames import AbstractFrame as AbstractFrame
 from ._frames import AngleFrame as AngleFrame
 from ._frames import GramSchmidtFrame as GramSchmidtFrame
@@ -71,6 +77,7 @@ from ._nonlinear import Pointwise as Pointwise
 from ._nonlinear import default_nonlinearity as default_nonlinearity
 from ._plain import PlainMLP as PlainMLP
 from ._point_cloud import PointCloudField as PointCloudField
+from ._position_orientation import PositionOrientationField as PositionOrientationField
 from ._potential import GradientField as GradientField
 from ._potential import InvariantPotential as InvariantPotential
 from ._readout import InvariantPooling as InvariantPooling

@@ -74,3 +74,10 @@ class ScaledField(AbstractField):
 
     def __call__(self, t: RealScalar, x: Point, args: Any) -> Tangent:
         return jax.tree.map(lambda v: self.factor.astype(v.dtype) * v, self.field(t, x, args))
+
+
+def summands(field: AbstractField) -> tuple[AbstractField, ...]:
+    """The fields that a sum of sums adds up, in order; of any other field itself."""
+    if not isinstance(field, SumField):
+        return (field,)
+    return (*summands(field.first), *summands(field.second))

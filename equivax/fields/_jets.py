@@ -59,7 +59,7 @@ class GaussianJet(eqx.Module):
 
     def __call__(self, u: Signal) -> Float[Array, "jets points channels"]:
         if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
-            matrix = jnp.asarray(_dense(self.source, self.target, self.order, self.sigma), u.dtype)
+            matrix = jnp.asarray(dense_jet(self.source, self.target, self.order, self.sigma), u.dtype)
             return (matrix @ u).reshape(self.size, self.target.size, u.shape[-1])
         return self._separable(u)
 
@@ -68,7 +68,7 @@ class GaussianJet(eqx.Module):
             jnp.asarray(m, u.dtype) for m in _along_axes(self.source, self.target, self.order, self.sigma)
         )
         image = self.source.unflatten(u)
-        factors = _factors(self.order)
+        factors = jet_factors(self.order)
         by_order: dict[tuple[int, int], Array] = {}
         for a in range(self.order + 1):
             rows = jnp.tensordot(along_y[a], image, 1)  # (height, source width, channels)
@@ -78,7 +78,7 @@ class GaussianJet(eqx.Module):
         return jnp.stack(jets).reshape(self.size, self.target.size, u.shape[-1])
 
 
-def _factors(order: int) -> list[list[float]]:
+def jet_factors(order: int) -> list[list[float]]:
     r"""$c_k \sqrt{\binom{k}{a}}$ for each order $k$ and each $a$."""
     rows = []
     for k in range(order + 1):
@@ -106,9 +106,9 @@ def _along_axes(source: PixelGrid, target: PixelGrid, order: int, sigma: float) 
 
 
 @functools.lru_cache(maxsize=64)
-def _dense(source: PixelGrid, target: PixelGrid, order: int, sigma: float) -> np.ndarray:
+def dense_jet(source: PixelGrid, target: PixelGrid, order: int, sigma: float) -> np.ndarray:
     """The whole jet operator as one matrix, `(jets * target.size, source.size)`, in float64."""
     along_x, along_y = _along_axes(source, target, order, sigma)
-    factors = _factors(order)
+    factors = jet_factors(order)
     blocks = [factors[k][a] * np.kron(along_y[a], along_x[k - a]) for k in range(order + 1) for a in range(k + 1)]
     return np.concatenate(blocks)
