@@ -30,20 +30,21 @@ PAIRS = {
 }
 
 
-def operator(name, order=2, sigma=0.9):
-    return SteerableOperator(*PAIRS[name], GaussianJet(GRID, GRID, order, sigma), key=KEY)
+def operator(name, reach=None):
+    return SteerableOperator(*PAIRS[name], GaussianJet(GRID, GRID, 2, 0.9, reach), key=KEY)
 
 
-@pytest.mark.parametrize("name", PAIRS)
-def test_an_operator_is_a_convolution(name):
-    P = operator(name)
+@pytest.mark.parametrize(("name", "reach"), [("lift of C4", None), ("C8", 2.0), ("D3", 3.0), ("SO(2)", 1.0)])
+def test_an_operator_is_a_convolution(name, reach):
+    P = operator(name, reach)
     u = jax.random.normal(KEY, (GRID.size, P.rep_in.dim))
-    K = filter_from_operator(P, 5)
+    K = filter_from_operator(P)
+    assert K.shape[0] == (11 if reach is None else 2 * reach + 1)
     image = GRID.unflatten(u)[None]
     v = jax.lax.conv_general_dilated(
         image, K.astype(u.dtype), (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
     )[0]
-    np.testing.assert_allclose(GRID.flatten(v), P(u), atol=3e-6 * float(jnp.abs(v).max()))
+    np.testing.assert_allclose(GRID.flatten(v), P(u), atol=(2e-5 if reach is None else 1e-6) * float(jnp.abs(v).max()))
 
 
 @pytest.mark.parametrize("name", PAIRS)
@@ -60,28 +61,28 @@ def test_jets_of_high_order_span_the_filters_of_others():
     points = PixelGrid(5, 5).points.reshape(5, 5, 2)
     radius = np.linalg.norm(points, axis=-1, keepdims=True)
     K = np.where(radius < 2.1, points * (1 + np.round(radius) ** 3), 0.0)[:, :, None, :]
-    P = operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0))
-    np.testing.assert_allclose(filter_from_operator(P, 2), K, atol=1e-6 * np.abs(K).max())
+    P = operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0, 2.0))
+    np.testing.assert_allclose(filter_from_operator(P), K, atol=1e-6 * np.abs(K).max())
     with pytest.raises(GroupError, match="away from the nearest steerable one"):
-        operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 3, 1.0))
+        operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 3, 1.0, 2.0))
     with pytest.raises(GroupError, match="away from the nearest steerable one"):
-        operator_from_filter(K[:, ::-1], trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0))
+        operator_from_filter(K[:, ::-1], trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0, 2.0))
 
 
 def test_an_euler_step_is_a_residual_layer_and_the_layer_is_a_step():
     G = Cyclic(4)
-    field = DifferentialInvariantField(regular(G), GRID, order=2, sigma=0.9, hidden=2 * regular(G), key=KEY)
+    field = DifferentialInvariantField(regular(G), GRID, order=2, sigma=0.9, reach=2.0, hidden=2 * regular(G), key=KEY)
     dt = 0.4
     u = jax.random.normal(KEY, (GRID.size, 4), jnp.float32)
     step = Flow(field, field.action.space, diffrax.Euler(), Steps(1), t1=dt)(u)
-    layer = convolution_of_field(field, 0.0, dt, 5)
+    layer = convolution_of_field(field, 0.0, dt)
     after = GRID.flatten(layer(GRID.unflatten(u)))
     np.testing.assert_allclose(after, step, atol=1e-5)
     assert float(jnp.abs(after - u).max()) > 0.05, "the layer does nothing: nothing is shown"
 
     # The other way: a layer with any weights of the group, in the place of one that was trained elsewhere.
     other = jax.tree.map(lambda a: 1.3 * a, layer)
-    back = field_of_convolution(other, dt, regular(G), 2 * regular(G), GRID, order=2, sigma=0.9)
+    back = field_of_convolution(other, dt, regular(G), 2 * regular(G), GRID)
     step = Flow(back, back.action.space, diffrax.Euler(), Steps(1), t1=dt)(u)
     np.testing.assert_allclose(GRID.flatten(other(GRID.unflatten(u))), step, atol=1e-5)
 
@@ -97,4 +98,4 @@ def test_errors_say_what_is_wanted():
     G = Cyclic(4)
     field = DifferentialInvariantField(regular(G), GRID, order=1, sigma=0.9, window=Disc(2.0, 4.0), key=KEY)
     with pytest.raises(ValueError, match="window=None"):
-        convolution_of_field(field, 0.0, 0.1, 3)
+        convolution_of_field(field, 0.0, 0.1)

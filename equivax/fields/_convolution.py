@@ -1,5 +1,6 @@
 """Group and steerable convolutions are steerable operators, and their residual layers are Euler steps: both, both ways."""
 
+import math
 from collections.abc import Callable
 
 import equinox as eqx
@@ -42,19 +43,21 @@ class ResidualConvolution(eqx.Module):
         return u + self.function(v + jnp.broadcast_to(self.bias, v.shape)) @ self.mixing
 
 
-def filter_from_operator(operator: SteerableOperator, radius: int) -> Float[Array, "side side in out"]:
-    r"""The filter $K$ of a steerable operator on one grid, $P(\partial)\, u = K \star u$, cut off beyond `radius` pixels.
+def filter_from_operator(operator: SteerableOperator, radius: int | None = None) -> Float[Array, "side side in out"]:
+    r"""The filter $K$ of a steerable operator on one grid, $P(\partial)\, u = K \star u$, as far as its jet reaches.
 
     $$ K(q) = \sum_k A_k\, (\partial^k G_\sigma)(q) $$
 
-    A Gaussian beyond five widths is under $4 \cdot 10^{-6}$ of its top: `radius = ceil(5 * sigma / spacing)` loses no more.
+    - `radius`: where to cut the filter off, in pixels; by default at the `reach` of the jet, exactly, or where it has none at
+      five widths of the Gaussian, which loses some $10^{-5}$.
+
     For `torch.nn.functional.conv2d` take `filter.transpose(3, 2, 0, 1)`.
 
     **Raises:** `ValueError` for an operator between two grids, which is no convolution.
     """
     _refuse_two_grids(operator.jet)
     symbol = assemble(operator.weights, operator.rep_in, operator.rep_out, operator.pair)
-    side = 2 * radius + 1
+    side = 2 * (_radius(operator.jet) if radius is None else radius) + 1
     stencil = jnp.asarray(_stencil(operator.jet, side), symbol.dtype)
     return jnp.einsum("ks,kio->sio", stencil, symbol, precision="highest").reshape(side, side, *symbol.shape[1:])
 
@@ -66,7 +69,8 @@ def operator_from_filter(
 
     The weights solve $\sum_r w_r \sum_k B_{r k} (\partial^k G_\sigma)(q) = K(q)$ at the pixels $q$ of the filter, by least
     squares. On few pixels jets of high order span all steerable filters, so that layers of other libraries, with radial
-    functions of their own, are reached: for five pixels across, order 8 to 12 and $\sigma$ about one pixel.
+    functions of their own, are reached: for five pixels across, order 8 to 12, $\sigma$ about one pixel, and a `reach` of two
+    pixels, so that the operator is nothing but the filter.
 
     - `filter`: as `filter_from_operator` gives it; of escnn, `conv.filter` or the one that it expands, with its axes put
       in this order (`filter.transpose(2, 3, 1, 0)`) and its fields in the order of `rep_in` and `rep_out`.
@@ -108,9 +112,7 @@ def operator_from_filter(
     return eqx.tree_at(lambda p: p.weights, operator, tuple(weights))
 
 
-def convolution_of_field(
-    field: DifferentialInvariantField, t: RealScalar, dt: float, radius: int
-) -> ResidualConvolution:
+def convolution_of_field(field: DifferentialInvariantField, t: RealScalar, dt: float) -> ResidualConvolution:
     r"""The residual layer that is one explicit Euler step, $u + \Delta t\, F(t, j^K u)$: `dt` goes into its mixing.
 
     **Raises:** `ValueError` for a field with a window, which is no convolution, or a nonlinearity that is not pointwise.
@@ -122,7 +124,7 @@ def convolution_of_field(
             "A residual convolution is a step of a DifferentialInvariantField on the whole plane (window=None), whose fibre "
             f"is permuted by the group (regular, trivial); this one has window={layer.window} and {layer.nonlinearity}."
         )
-    filter = filter_from_operator(layer.operator, radius)
+    filter = filter_from_operator(layer.operator)
     bias = layer.bias(filter.dtype)
     return ResidualConvolution(filter, bias, dt * term.reaction.matrix, layer.nonlinearity.function)
 
@@ -134,20 +136,23 @@ def field_of_convolution(
     hidden: AbstractRep,
     grid: PixelGrid,
     *,
-    order: int,
-    sigma: float,
+    order: int = 10,
+    sigma: float = 1.0,
 ) -> DifferentialInvariantField:
     r"""The field of which a residual group convolution is an explicit Euler step of size `dt`: the inverse.
 
     - `rep`, `hidden`: the fibres of the image and between, permuted by the group; `grid`: of the image;
-      `order`, `sigma`: of the jets that span the filter (`operator_from_filter`).
+      `order`, `sigma`: of the jets that span the filter (`operator_from_filter`), `sigma` in pixels.
 
     **Raises:** `GroupError` when filter, bias or mixing are not the group's.
     """
-    operator = operator_from_filter(layer.filter, rep, hidden, GaussianJet(grid, grid, order, sigma))
+    sigma, reach = sigma * grid.spacing, layer.filter.shape[0] // 2 * grid.spacing
+    operator = operator_from_filter(layer.filter, rep, hidden, GaussianJet(grid, grid, order, sigma, reach))
     biased = intertwiner_from_matrix(jnp.zeros((rep.dim, hidden.dim), layer.bias.dtype), rep, hidden, layer.bias)
     reaction = intertwiner_from_matrix(layer.mixing / dt, hidden, rep)
-    field = DifferentialInvariantField(rep, grid, order=order, sigma=sigma, hidden=hidden, key=jax.random.key(0))
+    field = DifferentialInvariantField(
+        rep, grid, order=order, sigma=sigma, reach=reach, hidden=hidden, key=jax.random.key(0)
+    )
     parts = operator.weights, biased.bias, reaction
     once = jax.tree.map(lambda a: a[None] if eqx.is_inexact_array(a) else a, parts)
     field = eqx.tree_at(
@@ -156,10 +161,16 @@ def field_of_convolution(
     return eqx.tree_at(lambda f: f.terms.stack.layer.nonlinearity, field, Pointwise(hidden, layer.function))
 
 
+def _radius(jet: GaussianJet) -> int:
+    if jet.reach is not None:
+        return math.floor(jet.reach / jet.source.spacing + 1e-9)
+    return math.ceil(5 * jet.sigma / jet.source.spacing)
+
+
 def _stencil(jet: GaussianJet, side: int) -> Float[np.ndarray, "jets pixels"]:
     """The jet at the centre pixel of a patch, in float64."""
     patch, centre = PixelGrid(side, side, jet.source.spacing), PixelGrid(1, 1, jet.source.spacing)
-    return dense_jet(patch, centre, jet.order, jet.sigma)
+    return dense_jet(patch, centre, jet.order, jet.sigma, jet.reach)
 
 
 def _refuse_two_grids(jet: GaussianJet) -> None:

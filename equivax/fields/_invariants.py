@@ -37,7 +37,7 @@ class DifferentialInvariantField(AbstractField):
     One explicit Euler step is a residual layer of a group or steerable CNN.
 
     - `rep`: the fibre of the features; `hidden`: the fibre between, `rep` if not given.
-    - `grid`, `order`, `sigma`: the discretisation (`GaussianJet`); order 0 gives a pure reaction.
+    - `grid`, `order`, `sigma`, `reach`: the discretisation (`GaussianJet`); order 0 gives a pure reaction.
     - `window`: confines the evolution to a disc; `None` for the whole plane.
     - `knots`, `t0`, `t1`: the sampling of the coefficients in time.
     - `dropout`: the probability that a copy of a hidden block is left out. It needs a key, which travels through
@@ -56,6 +56,7 @@ class DifferentialInvariantField(AbstractField):
         *,
         order: int,
         sigma: float,
+        reach: float | None = None,
         hidden: AbstractRep | None = None,
         window: Disc | None = None,
         knots: int = 1,
@@ -64,7 +65,7 @@ class DifferentialInvariantField(AbstractField):
         dropout: float = 0.0,
         key: Key,
     ):
-        jet = GaussianJet(grid, grid, order, sigma)
+        jet = GaussianJet(grid, grid, order, sigma, reach)
         between = rep if hidden is None else hidden
 
         def make(key: Key) -> _Term:

@@ -33,6 +33,9 @@ class GaussianJet(eqx.Module):
     - `source`, `target`: the grids of the input and the output; a coarser target is an equivariant down-sampling,
       a single point the jet at the centre.
     - `order`: $K$. - `sigma`: the width of the Gaussian, in the units of the grids' spacing.
+    - `reach`: how far along each axis a derivative sees, in the same units; `None` for the whole grid. Beyond five widths there
+      is nothing to see in single precision; a shorter reach makes the jet a convolution with small filters, of which other
+      libraries are made, at the price of the order of convergence.
 
     Outside the grid the signal is zero. `u` is `(source.size, channels)`; the result `(jets, target.size, channels)`
     with $(K+1)(K+2)/2$ jets.
@@ -42,10 +45,13 @@ class GaussianJet(eqx.Module):
     target: PixelGrid
     order: int = eqx.field(static=True)
     sigma: float = eqx.field(static=True)
+    reach: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
         if self.order < 0 or self.sigma <= 0:
             raise ValueError(f"A jet needs order >= 0 and sigma > 0, received order={self.order}, sigma={self.sigma}.")
+        if self.reach is not None and self.reach < 0:
+            raise ValueError(f"A jet sees as far as reach >= 0, or everything (None); received reach={self.reach}.")
         if self.sigma < 0.4 * self.source.spacing:
             raise ValueError(
                 f"sigma={self.sigma} is under 0.4 of the grid's spacing {self.source.spacing}: the stencil would miss the "
@@ -59,13 +65,13 @@ class GaussianJet(eqx.Module):
 
     def __call__(self, u: Signal) -> Float[Array, "jets points channels"]:
         if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
-            matrix = jnp.asarray(dense_jet(self.source, self.target, self.order, self.sigma), u.dtype)
+            matrix = jnp.asarray(dense_jet(self.source, self.target, self.order, self.sigma, self.reach), u.dtype)
             return (matrix @ u).reshape(self.size, self.target.size, u.shape[-1])
         return self._separable(u)
 
     def _separable(self, u: Signal) -> Float[Array, "jets points channels"]:
         along_x, along_y = (
-            jnp.asarray(m, u.dtype) for m in _along_axes(self.source, self.target, self.order, self.sigma)
+            jnp.asarray(m, u.dtype) for m in _along_axes(self.source, self.target, self.order, self.sigma, self.reach)
         )
         image = self.source.unflatten(u)
         factors = jet_factors(self.order)
@@ -91,7 +97,9 @@ def jet_factors(order: int) -> list[list[float]]:
 
 
 @functools.lru_cache(maxsize=64)
-def _along_axes(source: PixelGrid, target: PixelGrid, order: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def _along_axes(
+    source: PixelGrid, target: PixelGrid, order: int, sigma: float, reach: float | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Gaussian derivatives along x and along y, each `(order + 1, target pixels, source pixels)`, in float64."""
 
     def axis(n_source: int, n_target: int, sign: float) -> np.ndarray:
@@ -99,6 +107,8 @@ def _along_axes(source: PixelGrid, target: PixelGrid, order: int, sigma: float) 
         t = sign * (np.arange(n_target) - (n_target - 1) / 2) * target.spacing
         distance = (s[None, :] - t[:, None]) / sigma
         gauss = np.exp(-(distance**2) / 2) * (source.spacing / sigma)
+        if reach is not None:
+            gauss = np.where(np.abs(distance) * sigma <= reach + 1e-9 * source.spacing, gauss, 0.0)
         return np.stack([hermite_e.hermeval(distance, np.eye(order + 1)[a]) * gauss for a in range(order + 1)])
 
     # Rows run downwards while y points upwards.
@@ -106,9 +116,9 @@ def _along_axes(source: PixelGrid, target: PixelGrid, order: int, sigma: float) 
 
 
 @functools.lru_cache(maxsize=64)
-def dense_jet(source: PixelGrid, target: PixelGrid, order: int, sigma: float) -> np.ndarray:
+def dense_jet(source: PixelGrid, target: PixelGrid, order: int, sigma: float, reach: float | None = None) -> np.ndarray:
     """The whole jet operator as one matrix, `(jets * target.size, source.size)`, in float64."""
-    along_x, along_y = _along_axes(source, target, order, sigma)
+    along_x, along_y = _along_axes(source, target, order, sigma, reach)
     factors = jet_factors(order)
     blocks = [factors[k][a] * np.kron(along_y[a], along_x[k - a]) for k in range(order + 1) for a in range(k + 1)]
     return np.concatenate(blocks)
