@@ -37,8 +37,8 @@ def audit(
     """
     grid, group = model.grid, model.group
     # A picture like those the model was trained on: on noise a trained network may saturate, and prove nothing.
-    picture = grid.flatten(jnp.asarray(_picture(grid, 0.0, key), jnp.float32))
-    on_images = SignalAction(trivial(group), grid)
+    picture = grid.flatten(_in_channels(_picture(grid, 0.0, key), config.channels))
+    on_images = SignalAction(config.channels * trivial(group), grid)
     on_logits = TrivialAction(group, Euclidean(config.classes))
     logits = _Logits(model, grid)
     by_element = equivariance_by_element(logits, on_images, on_logits, picture)
@@ -47,7 +47,7 @@ def audit(
         larger = Dihedral(4)
         refused = rejects(
             logits,
-            SignalAction(trivial(larger), grid),
+            SignalAction(config.channels * trivial(larger), grid),
             TrivialAction(larger, Euclidean(config.classes)),
             picture,
             elements=REFLECTION[None],
@@ -80,11 +80,11 @@ class _Logits(eqx.Module):
     model: ImageClassifier
     grid: PixelGrid
 
-    def __call__(self, u: Float[Array, "points 1"]) -> Float[Array, " classes"]:
-        return self.model(self.grid.unflatten(u)[..., 0])
+    def __call__(self, u: Float[Array, "points channels"]) -> Float[Array, " classes"]:
+        return self.model(self.grid.unflatten(u))
 
 
-def _stages(model: ImageClassifier, picture: Float[Array, "points 1"]) -> VerdictTable:
+def _stages(model: ImageClassifier, picture: Float[Array, "points channels"]) -> VerdictTable:
     """One verdict for each part of the model: the stages of the cascade, then the read-out."""
     verdicts, u, actions = [], picture, model.cascade.actions
     for i, stage in enumerate(model.cascade.stages):
@@ -105,9 +105,9 @@ def _by_angle(
     weights = jax.tree.leaves(split(model)[0])
     for factor in refinements:
         finer = _refined(config, model.grid.height, factor, weights)
-        pictures = np.stack([_picture(finer.grid, angle, key) for angle in np.deg2rad(degrees)]).astype(np.float32)
+        pictures = [_picture(finer.grid, angle, key) for angle in np.deg2rad(degrees)]
         read = eqx.filter_jit(lambda m, u: m.invariants(u))
-        values = np.stack([np.asarray(read(finer, jnp.asarray(picture))) for picture in pictures])
+        values = np.stack([np.asarray(read(finer, _in_channels(picture, config.channels))) for picture in pictures])
         change = np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])
         result["error" if factor == 1 else f"error_{factor}x"] = change.tolist()
     return result
@@ -129,6 +129,11 @@ def _picture(grid: PixelGrid, angle: float, key: PRNGKeyArray) -> Float[np.ndarr
     heights = np.asarray(jax.random.uniform(height_key, (6,), minval=0.4, maxval=1.0), np.float64)
     distances = np.linalg.norm((grid.points @ rotation(angle))[:, None] - centres, axis=-1)
     return (np.exp(-(distances**2) / 2 / (side / 14) ** 2) @ heights).reshape(grid.shape)
+
+
+def _in_channels(picture: Float[np.ndarray, "height width"], channels: int) -> Float[Array, "height width channels"]:
+    """The picture in so many channels, of different strengths: a model must not get by on one of them."""
+    return jnp.asarray(picture[..., None] * np.linspace(1.0, 0.5, channels), jnp.float32)
 
 
 def _convergence(angles: dict[str, list[float]], config: ModelConfig, refinements: tuple[int, ...]) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Images to classes: an equivariant partial neural differential equation, read out invariantly."""
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import tyro
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..dynamics import Cascade, Flow, InvariantController, Steps
@@ -14,6 +17,9 @@ from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantRea
 from ..geometry import PixelGrid
 from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
 from ._errors import TaskError
+
+# The width of the Gaussian of the lift, in pixels of the first grid; and the narrowest that pixels can sample, in theirs.
+LIFT_WIDTH, NARROWEST = 0.75, 0.4
 
 
 @dataclass(frozen=True)
@@ -56,15 +62,18 @@ class ModelConfig:
     """The probability that a feature of the field is left out in training."""
     head_dropout: float = 0.3
     """The probability that an invariant is left out in training."""
-    classes: int = 10
-    """The number of classes."""
+    classes: Annotated[int, tyro.conf.Suppress] = 10
+    """The number of classes: as many as the data have."""
+    channels: Annotated[int, tyro.conf.Suppress] = 1
+    """Numbers in a pixel, each invariant under the group: 1 for grey images, 3 in colour, as the data have it."""
 
 
 class ImageClassifier(eqx.Module):
     r"""An invariant classifier, $u \mapsto \mathrm{MLP}(\text{invariants}(\Phi(u)))$ with $\Phi$ a `Cascade`.
 
-    `model(image)` takes one image `(28, 28)` of grey values in [0, 1] and returns the logits `(classes,)`; with a `key`
-    it drops features out, as in training. Other square sizes are read as finer or coarser samples of the same square.
+    `model(image)` takes one square image `(size, size)` of grey values in [0, 1], or `(size, size, channels)` in colour, and
+    returns the logits `(classes,)`; with a `key` it drops features out, as in training. The grids of the evolution divide
+    the square of the image, whatever its size: more pixels are finer samples of the same picture.
     """
 
     cascade: Cascade
@@ -83,7 +92,7 @@ class ImageClassifier(eqx.Module):
         return self.cascade.action_in.group
 
     def __call__(
-        self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None
+        self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " classes"]:
         field_key, head_key = (None, None) if key is None else jax.random.split(key)
         z = self.invariants(image, key=field_key)
@@ -92,11 +101,15 @@ class ImageClassifier(eqx.Module):
             z = z * keep.astype(z.dtype) / (1 - self.head_dropout)
         return self.head(z)
 
-    def invariants(self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None) -> Float[Array, " m"]:
+    def invariants(
+        self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, " m"]:
         """The invariants that the classes are decided on."""
         return self.readout(self.cascade(self.grid.flatten(image), key))
 
-    def evolution(self, image: Float[Array, "height width"], n: int) -> list[tuple[float, Float[Array, "h w"]]]:
+    def evolution(
+        self, image: Float[Array, "height width *channels"], n: int
+    ) -> list[tuple[float, Float[Array, "h w"]]]:
         """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image."""
         moments = self.cascade.path(self.grid.flatten(image), n)[1:]
         # A lift and a down-sampling take no time: of several moments at one time on one grid the last one counts.
@@ -106,7 +119,7 @@ class ImageClassifier(eqx.Module):
             for (t, grid), u in latest.items()
         ]
 
-    def count(self, image: Float[Array, "height width"]) -> dict[str, int]:
+    def count(self, image: Float[Array, "height width *channels"]) -> dict[str, int]:
         """Steps of the solver and evaluations of the field for one image: exact for adaptive steps, which depend on it."""
         u, steps, evaluations = self.grid.flatten(image), 0, 0
         flows = [stage for stage in self.cascade.stages if isinstance(stage, Flow)]
@@ -146,8 +159,17 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
 
     `refine` samples the same continuous model more finely: every grid has `refine` times as many pixels across over the
     same square, while stencils keep their width. The weights mean the same at any refinement.
+
+    **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, and
+    images whose pixels are wider than the Gaussians that are to differentiate them.
     """
     group = group_named(config.group)
+    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH)
+    if size * refine < smallest:
+        raise TaskError(
+            f"images of {size} x {size} pixels are smaller than the stencils: on {config.fine} x {config.fine} points "
+            f"(--fine) the model needs at least {smallest} x {smallest}. Give larger images, or a smaller --fine."
+        )
     image, fine, coarse = (PixelGrid(n, n, size / n) for n in (size, config.fine, config.coarse))
     finer = {
         grid: PixelGrid(grid.height * refine, grid.width * refine, grid.spacing / refine)
@@ -175,8 +197,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         )
         return Flow(field, field.action.space, _solver(config.solver), _controller(config, steps), t0=t0, t1=t1)
 
-    lift_jet = GaussianJet(finer[image], finer[fine], config.lift_order, 0.75 * fine.spacing)
-    lift = SteerableLayer(trivial(group), fine_rep, lift_jet, window=disc, key=keys[0])
+    lift_jet = GaussianJet(finer[image], finer[fine], config.lift_order, LIFT_WIDTH * fine.spacing)
+    lift = SteerableLayer(config.channels * trivial(group), fine_rep, lift_jet, window=disc, key=keys[0])
     down_jet = GaussianJet(finer[fine], finer[coarse], 2, wide * fine.spacing)
     down = SteerableLayer(fine_rep, coarse_rep, down_jet, window=disc, key=keys[1])
     stages = (

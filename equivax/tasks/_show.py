@@ -51,7 +51,7 @@ def show_metrics(console: Console, metrics: dict[str, Any], folder: str) -> None
             row["title"],
             f"{row['parameters']:,}",
             f"{row['test_accuracy']:.2%}",
-            f"{row['validation_accuracy']:.2%}",
+            "-" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.2%}",
             f"{row['seconds_training']:.0f} s",
         )
     console.print(table)
