@@ -19,9 +19,10 @@ import equivax.data._sources as sources
 import equivax.tasks._check as check_module
 import equivax.tasks._checkpoint as checkpoint_module
 import equivax.tasks._fit as fit_module
-import equivax.tasks._rotated_mnist as task_module
+import equivax.tasks._image_classification as task_module
 import equivax.tasks._trained as trained_module
 from equivax.tasks import main
+from equivax.tasks._registry import TASKS
 
 SMALL = [
     "--preset",
@@ -54,7 +55,7 @@ class StandIn(eqx.Module):
 
 
 def build(config, *, size=28, key):
-    return StandIn(jax.random.normal(key, (10, 784), jnp.float32) / 28)
+    return StandIn(jax.random.normal(key, (config.classes, 784), jnp.float32) / 28)
 
 
 def audit(model, config, *, refinements=(1,), key):
@@ -186,7 +187,7 @@ def test_predictions(run, tmp_path, capsys):
 
 def test_images_that_cannot_be_predicted(run, tmp_path, capsys):
     np.save(tmp_path / "nan.npy", np.full((2, 28, 28), np.nan))
-    np.save(tmp_path / "rank.npy", np.zeros((2, 28, 28, 3), np.uint8))
+    np.save(tmp_path / "rank.npy", np.zeros((2, 28, 28, 2), np.uint8))
     np.save(tmp_path / "oblong.npy", np.zeros((28, 30), np.uint8))
     np.save(tmp_path / "good.npy", np.zeros((28, 28), np.uint8))
     (tmp_path / "empty").mkdir()
@@ -208,7 +209,7 @@ def test_images_that_cannot_be_predicted(run, tmp_path, capsys):
 def test_unknown_words_get_the_nearest_names(capsys):
     assert "Did you mean train" in complaint(capsys, "trian")
     assert "Did you mean rotated-mnist?" in complaint(capsys, "train", "rotated-mnits")
-    assert "There are rotated-mnist, double-spring, nbody." in complaint(capsys, "train", "xyz")
+    assert f"There are {', '.join(TASKS)}." in complaint(capsys, "train", "xyz")
 
 
 def test_folders_that_are_no_finished_run(run, tmp_path, capsys):
@@ -293,7 +294,7 @@ def test_the_plain_network_is_trained_in_the_same_run(tmp_path, monkeypatch):
     import equivax.tasks._baseline as baseline_module
 
     monkeypatch.setattr(
-        task_module, "build_baseline", lambda n, classes, key: baseline_module.PlainCNN(2, 4, 10, key=key)
+        task_module, "build_baseline", lambda *sizes, key: baseline_module.PlainCNN(2, 4, *sizes[1:], key=key)
     )
     words = ["train", "rotated-mnist", *SMALL, "--epochs", "1", "--baseline", "--out", str(tmp_path / "r")]
     assert main(words) == 0

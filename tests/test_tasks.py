@@ -16,9 +16,9 @@ from equivax.data import rotate
 from equivax.tasks import (
     PRESETS,
     Checkpoints,
+    ImageConfig,
     InterruptedRunError,
     Logits,
-    RotatedMnistConfig,
     Run,
     TaskError,
     TrainConfig,
@@ -33,7 +33,7 @@ from equivax.tasks import (
 from equivax.tasks._baseline import _turn
 from equivax.tasks._config import essence, from_plain, parse, read_config, to_plain
 from equivax.tasks._fit import restore_average
-from equivax.tasks._measure import measure, wilson, worst
+from equivax.tasks._measure import accuracy_over, measure, wilson, worst
 from equivax.tasks._run import create_run, latest_unfinished
 
 CONFIG = TrainConfig(epochs=4, batch_size=10, learning_rate=1e-2, ema=0.9, label_smoothing=0.1, clip=1.0)
@@ -247,11 +247,14 @@ def test_the_plain_network_has_as_many_weights_and_turns_images():
 
 def test_measures():
     logits = np.array([[3.0, 0.0], [0.0, 1.0], [5.0, 0.0], [0.0, 9.0]])
-    labels, angles = np.array([0, 1, 1, 0]), np.array([0.0, 0.1, 3.0, 6.28])
-    found = measure(logits, labels, angles)
+    labels = np.array([0, 1, 1, 0])
+    found = measure(logits, labels)
     assert found["accuracy"] == 0.5
     assert found["confusion"] == [[1, 1], [1, 1]]
-    assert sum(found["by_angle"]["count"]) == 4
+    by_zoom = accuracy_over(np.array([0.3, 0.31, 0.65, 1.0]), (0.3, 1.0), logits.argmax(1) == labels)
+    assert (by_zoom["count"][0], by_zoom["count"][12], by_zoom["count"][-1], sum(by_zoom["count"])) == (2, 1, 1, 4)
+    assert (by_zoom["accuracy"][0], by_zoom["accuracy"][12], by_zoom["accuracy"][1]) == (1.0, 0.0, None)
+    assert by_zoom["at"][0] == pytest.approx(0.3 + 0.7 / 48)
     assert [i for i, _, _ in worst(logits, labels, 5)] == [3, 2]
     low, high = wilson(98, 100)
     assert 0.92 < low < 0.98 < high < 1
@@ -343,5 +346,5 @@ def test_the_command_line_changes_presets_and_files(tmp_path):
 )
 def test_files_that_are_no_configuration(content, says):
     with pytest.raises(TaskError) as error:
-        from_plain(RotatedMnistConfig, content, "file")
+        from_plain(ImageConfig, content, "file")
     assert says in str(error.value)

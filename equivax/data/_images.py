@@ -137,8 +137,7 @@ def in_one_size(found: UserImages, size: int | None, where: str) -> Float32[np.n
     if size is not None:
         return np.stack([in_square(image, size) for image in found.images])
     sizes = Counter(image.shape[:2] for image in found.images)
-    first = {shape: name for image, name in zip(reversed(found.images), reversed(found.names), strict=True)
-             for shape in [image.shape[:2]]}
+    first = dict(zip((image.shape[:2] for image in found.images[::-1]), found.names[::-1], strict=True))
     if len(sizes) > 1:
         listed = ", ".join(f"{h} x {w} ({n}, {first[h, w]} is one)" for (h, w), n in sizes.most_common(3))
         raise DataError(
@@ -165,7 +164,7 @@ def _listed() -> str:
     return ", ".join(PICTURES)
 
 
-def _in_three(image: Pixels) -> Pixels:
+def _in_three(image: Pixels) -> Float32[np.ndarray, "height width 3"]:
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 

@@ -104,20 +104,25 @@ def labelled_images(
         cache=cache and protocol.moved,
     )
     cuts = np.cumsum(counts)[:2]
-    parts = []
-    for images, labels in zip(np.split(arrays["images"], cuts), np.split(arrays["labels"], cuts), strict=True):
-        pixels = np.divide(images, np.float32(255), dtype=np.float32)
-        parts += [enlarge(pixels, protocol.size), labels]
-    tested = {f"test_{n}": arrays[n][cuts[1] :] for n in ("angles", "zooms") if n in arrays}
+    pixels = np.divide(arrays["images"], np.float32(255), dtype=np.float32)
+    train, validation, test = (enlarge(part, protocol.size) for part in np.split(pixels, cuts))
+    labels = np.split(arrays["labels"], cuts)
+    angles, zooms = (arrays[name][cuts[1] :] if name in arrays else None for name in ("angles", "zooms"))
     return LabelledImages(
-        *parts,
+        train,
+        labels[0],
+        validation,
+        labels[1],
+        test,
+        labels[2],
         class_names=DATA_SETS[protocol.source].class_names,
         source=found.source,
         checksum=key,
         seed=seed,
         embedded=found.embedded,
         generated=protocol.moved,
-        **tested,
+        test_angles=angles,
+        test_zooms=zooms,
     )
 
 

@@ -51,9 +51,7 @@ def move(
     return out
 
 
-def enlarge(
-    images: Float32[np.ndarray, "n height width"], size: int
-) -> Float32[np.ndarray, "n {size} {size}"]:
+def enlarge(images: Float32[np.ndarray, "n height width"], size: int) -> Float32[np.ndarray, "n {size} {size}"]:
     """Square images on `size` x `size` pixels over the same square: bilinear, and constant beyond the outermost centres."""
     before = images.shape[1]
     if size == before:

@@ -89,7 +89,8 @@ def own_images(
         images[tested],
         numbers[tested],
         class_names=names,
-        source=f"{len(images):,} images of {len(names)} classes in {path}" + (f" and {test}" if test is not None else ""),
+        source=f"{len(images):,} images of {len(names)} classes in {path}"
+        + (f" and {test}" if test is not None else ""),
         checksum=content.hexdigest()[:20],
         seed=seed,
         skipped=found.skipped,
@@ -119,19 +120,21 @@ def _by_table(path: Path) -> LabelledFiles:
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream)
-            rows = list(reader)
+            rows, columns = list(reader), reader.fieldnames or ()
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: no table ({error}). Expected CSV in UTF-8 with columns file, label.") from None
-    if missing := {"file", "label"} - set(reader.fieldnames or ()):
+    if missing := {"file", "label"} - set(columns):
         raise DataError(
-            f"{path}: no column {' and '.join(sorted(missing))} (there are {', '.join(reader.fieldnames or ()) or 'none'}). "
+            f"{path}: no column {' and '.join(sorted(missing))} (there are {', '.join(columns) or 'none'}). "
             "The first line names the columns: file,label."
         )
     if not rows:
         raise DataError(f"{path}: no images in it, only the names of the columns.")
     for line, row in enumerate(rows, start=2):
         if not row["file"] or not row["label"]:
-            raise DataError(f"{path}, line {line}: {'label' if row['file'] else 'file'} is missing; expected file,label.")
+            raise DataError(
+                f"{path}, line {line}: {'label' if row['file'] else 'file'} is missing; expected file,label."
+            )
     file, count = Counter(row["file"] for row in rows).most_common(1)[0]
     if count > 1:
         raise DataError(f"{path}: {file} is named {count} times; expected each file once.")
@@ -146,7 +149,9 @@ def _read(
     label = {str(i): name for i, name in enumerate(name for part in given for name in part.labels)}
     found = read_files(files, list(label), skip_bad=skip_bad, advance=advance)
     places = [int(name) for name in found.names]
-    named = UserImages(found.images, tuple(files[i].name for i in places), True, found.skipped)
+    # Classes may number their files alike.
+    names = tuple(f"{files[i].parent.name}/{files[i].name}" for i in places)
+    named = UserImages(found.images, names, True, found.skipped)
     return named, [label[name] for name in found.names], sum(i < len(given[0].files) for i in places)
 
 

@@ -1,6 +1,7 @@
 """One file, one picture: pixels from 0 to 1, grey or in three colours."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
@@ -38,7 +39,7 @@ def read_picture(path: Path | str) -> Pixels:
             if (frames := getattr(picture, "n_frames", 1)) > 1:
                 raise DataError(f"{path}: {frames} pictures in one file; expected one. Save each as a file of its own.")
             picture.load()
-            upright = ImageOps.exif_transpose(picture)
+            upright: Any = ImageOps.exif_transpose(picture)
             if upright.mode.startswith("I") or upright.mode == "F":
                 values = np.asarray(upright)
                 return scaled(values / (65535.0 if values.dtype.kind in "iu" else 1.0), str(path))
@@ -97,7 +98,7 @@ def grey(image: Pixels) -> Float32[np.ndarray, "height width"]:
     return image @ _LUMA if coloured(image) else image[..., 0]
 
 
-def in_square(image: Pixels, size: int) -> Pixels:
+def in_square(image: Pixels, size: int) -> Float32[np.ndarray, "{size} {size} *channels"]:
     """The image scaled, with anti-aliasing, until its longer side has `size` pixels, in the middle of a black square.
 
     A picture squeezed to a square would be another one under another group: circles would be ellipses.
@@ -117,10 +118,9 @@ def in_square(image: Pixels, size: int) -> Pixels:
     return out
 
 
-def _on_black(picture: object, where: str) -> object:
+def _on_black(picture: Any, where: str) -> Any:
     from PIL import Image
 
-    assert isinstance(picture, Image.Image)
     opaque = Image.new("RGBA", picture.size, (0, 0, 0, 255))
     opaque.alpha_composite(picture)
     visible, alpha = np.asarray(opaque)[..., :3], np.asarray(picture)[..., 3]

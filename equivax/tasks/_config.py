@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from ..data import PROTOCOLS
+from ..data import PROTOCOLS, Sizes
 from ._classifier import ModelConfig
 from ._errors import TaskError
 from ._registry import task_of
@@ -141,12 +141,16 @@ _OPTIONS = {"tiny": tiny, "small": small, "default": default, "best": best}
 
 
 def _on(data: str, preset: ImagePreset) -> ImageConfig:
-    sizes = PROTOCOLS[data].sizes
-    counts = {"train": sizes.train, "validation": sizes.validation, "test": sizes.test}
-    if preset == "tiny":
-        counts = {name: min(n, counts[name]) for name, n in {"train": 1_500, "validation": 500, "test": 1_000}.items()}
-    images = {f"{name}_images": n for name, n in counts.items()}
-    return ImageConfig(data=data, preset=preset, **images, **_OPTIONS[preset]())
+    there = PROTOCOLS[data].sizes
+    used = Sizes(*map(min, (1_500, 500, 1_000), dataclasses.astuple(there))) if preset == "tiny" else there
+    return ImageConfig(
+        data=data,
+        preset=preset,
+        train_images=used.train,
+        validation_images=used.validation,
+        test_images=used.test,
+        **_OPTIONS[preset](),
+    )
 
 
 def _presets(make: Callable[[Any], T]) -> dict[str, Callable[[], T]]:

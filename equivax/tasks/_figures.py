@@ -108,10 +108,10 @@ def accuracy_by_angle(series: Sequence[tuple[str, dict[str, Any]]]) -> Any:
 
 
 def accuracy_by_zoom(series: Sequence[tuple[str, dict[str, Any]]]) -> Any:
-    """Accuracy over the factor by which the image was scaled; one line for each model."""
+    """Accuracy over the scale of the image; one line for each model."""
     with _style() as Figure:
         figure, axes = _accuracy_over(Figure, series)
-        axes.set(title="Accuracy by scale", xlabel="factor by which the image was made smaller")
+        axes.set(title="Accuracy by scale", xlabel="scale of the image")
         return figure
 
 
@@ -219,9 +219,9 @@ def refinement(found: dict[str, Any]) -> Any:
         return figure
 
 
-def shortened(name: str) -> str:
+def shortened(name: str, letters: int = 16) -> str:
     """The name of a class, cut where it would not fit."""
-    return name if len(name) <= 16 else f"{name[:15]}…"
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def _curves(table: dict[str, Any], over: str) -> list[tuple[str, Any]]:

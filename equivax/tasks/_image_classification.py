@@ -32,9 +32,7 @@ from ._show import failed, show_metrics
 from ._weights import count_parameters
 
 
-def train_classifier(
-    config: ImageConfig | ClassifyConfig, *, command: str = "", console: Console | None = None
-) -> int:
+def train_classifier(config: ImageConfig | ClassifyConfig, *, command: str = "", console: Console | None = None) -> int:
     """Train, evaluate, audit, and write the folder of the run; 0 when all laws hold, 1 when one fails.
 
     **Arguments:** `command`: what the user typed, for the report; `console`: where progress and tables go.
@@ -54,7 +52,8 @@ def train_classifier(
         return Prepared((data, model_config, model, key), data.source, data.checksum, about)
 
     def carry_out(run: Run, content: Any) -> int:
-        return _carry_out(run, config, *content, command, to)
+        data, model_config, model, key = content
+        return _carry_out(run, config, data, model_config, model, key, command, to)
 
     task = "classify" if isinstance(config, ClassifyConfig) else config.data
     return conduct(task, config, prepare, carry_out, show_metrics, command=command, console=to)
@@ -107,10 +106,14 @@ def _own(config: ClassifyConfig, console: Console) -> LabelledImages:
         )
         bar.to(1.0)
     colours = "in grey" if data.channels == 1 else "in colour"
-    console.print(f"{data.source}, {colours}, {data.size} x {data.size} pixels ({_counts(data)}).", soft_wrap=True, markup=False)
+    console.print(
+        f"{data.source}, {colours}, {data.size} x {data.size} pixels ({_counts(data)}).", soft_wrap=True, markup=False
+    )
     labels = np.concatenate([data.train_labels, data.validation_labels, data.test_labels])
     counts = zip(data.class_names, np.bincount(labels, minlength=data.classes), strict=True)
-    console.print("Classes: " + ", ".join(f"{name} ({count:,})" for name, count in counts), soft_wrap=True, markup=False)
+    console.print(
+        "Classes: " + ", ".join(f"{name} ({count:,})" for name, count in counts), soft_wrap=True, markup=False
+    )
     if data.skipped:
         console.print(f"[bold red]Skipped {len(data.skipped):,} files that cannot be read:[/]")
         for line in data.skipped[:10]:
@@ -268,10 +271,7 @@ def _draw_images(run: Run, model: Any, data: LabelledImages, logits: np.ndarray)
     evolve = eqx.filter_jit(lambda m, image: m.evolution(image, 4))
     paths = [[(float(t), np.asarray(frame)) for t, frame in evolve(model, jnp.asarray(image))] for image in images]
     _figures.save(_figures.evolution(images, paths), run.figures / "evolution.png")
-    wrong, names = worst(logits, data.test_labels, 24), data.class_names
+    wrong, names = worst(logits, data.test_labels, 24), [_figures.shortened(name, 11) for name in data.class_names]
     between = " called " if max(map(len, names)) < 3 else "\ncalled "
-    texts = [
-        f"{_figures.shortened(names[data.test_labels[i]])}{between}{_figures.shortened(names[called])}\n{confidence:.1%}"
-        for i, called, confidence in wrong
-    ]
+    texts = [f"{names[data.test_labels[i]]}{between}{names[called]}\n{part:.1%}" for i, called, part in wrong]
     _figures.save(_figures.mistakes([data.test_images[i] for i, _, _ in wrong], texts), run.figures / "mistakes.png")

@@ -43,8 +43,9 @@ class PredictConfig:
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     images: tyro.conf.Positional[Path]
-    """A .npy array (height, width) or (n, height, width), for a model trained in colour with a last axis of 3, a picture, or a
-    folder of pictures, like those that the model was trained on (digits: bright strokes on black). For double-spring a .npy of states (n, 4, 3), for nbody of states (n, particles, 7): rows of place, velocity, charge."""
+    """A .npy array (height, width) or (n, height, width), in colour with a last axis of 3, a picture, or a folder of pictures,
+    like those that the model was trained on; digits are bright strokes on black. For double-spring a .npy of states
+    (n, 4, 3), for nbody of states (n, particles, 7): rows of place, velocity, charge."""
     out: Path | None = None
     """Where to write the labels: .npy (numbers of the classes) or .csv (name, label, probability); by default they are
     printed."""

@@ -63,7 +63,9 @@ TASKS = {
     "scale-fashion": _images("SCALE_FASHION", "clothes, shoes and bags, scaled: 9,000 to train, 50,000 to test"),
     "rs-mnist": _images("RS_MNIST", "digits turned and scaled, on 56 x 56 pixels: 4,500 to train, 50,000 to test"),
     "rs-fashion": _images("RS_FASHION", "clothes, shoes and bags, turned and scaled: 4,500 to train, 50,000 to test"),
-    "classify": _images("CLASSIFY", "images of your own, in a folder for each class, or named in a table", "ClassifyConfig"),
+    "classify": _images(
+        "CLASSIFY", "images of your own, in a folder for each class, or named in a table", "ClassifyConfig"
+    ),
     "double-spring": Task(
         "two masses on springs: 500 chunks of .8 seconds to train, 30 seconds to predict",
         config="_double_spring:DoubleSpringConfig",
