@@ -55,6 +55,17 @@ def test_logits_are_invariant_under_the_group_and_under_no_larger_one(group, noi
         assert refused.passed, refused
 
 
+def test_logits_of_images_in_colour_are_invariant_and_see_every_channel():
+    model = _model(group="C4", classes=4, channels=3)
+    noise = jax.random.uniform(jax.random.key(1), (SIZE * SIZE, 3), jnp.float32)
+    logits = eqx.filter_jit(lambda u: model(model.grid.unflatten(u)))
+    on_images, on_logits = SignalAction(3 * trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(4))
+    verdict = equivariance(logits, on_images, on_logits, noise)
+    assert verdict.passed, verdict
+    for channel in range(3):
+        assert float(jnp.abs(logits(noise.at[:, channel].set(0.0)) - logits(noise)).max()) > 1e-5
+
+
 def test_adaptive_steps_are_invariant_and_differentiable(noise):
     model = _model(solver="Bosh3", rtol=1e-3)
     on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
@@ -89,6 +100,13 @@ def test_more_steps_of_the_same_field_converge():
 def test_a_wrong_configuration_says_what_would_be_right(changes, message):
     with pytest.raises(TaskError, match=message):
         _model(**changes)
+
+
+def test_images_smaller_than_the_stencil_are_refused():
+    config = dataclasses.replace(SMALL, fine=12)
+    with pytest.raises(TaskError, match=r"6 x 6 pixels are smaller than the stencils.*at least 7 x 7"):
+        build_classifier(config, size=6, key=jax.random.key(0))
+    eqx.filter_eval_shape(lambda key: build_classifier(config, size=7, key=key), jax.random.key(0))
 
 
 def test_the_audit_passes_the_model_and_convicts_a_broken_one():
