@@ -373,6 +373,8 @@ def test_the_command_line_changes_presets_and_files(tmp_path):
     assert again.out is None
     assert (again.train.seed, again.train.epochs) == (7, 9)
     assert essence(parse(["--resume", "--out", str(tmp_path / "r")])) == essence(config)
+    with pytest.raises(TaskError, match=r"of the task 'rotated-mnist'.*`equivax train rotated-mnist`"):
+        parse(["--config", str(tmp_path / "r")], "scale-mnist")
     with pytest.raises(TaskError, match="leave the other options away"):
         parse(["--resume", "--out", str(tmp_path / "r"), "--seed", "8"])
 

@@ -168,7 +168,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     if size * refine < smallest:
         raise TaskError(
             f"images of {size} x {size} pixels are smaller than the stencils: on {config.fine} x {config.fine} points "
-            f"(--fine) the model needs at least {smallest} x {smallest}. Give larger images, or a smaller --fine."
+            f"(--fine) the model needs at least {smallest} x {smallest}. Give larger images, enlarge those of your own with "
+            "--size, or make --fine smaller."
         )
     image, fine, coarse = (PixelGrid(n, n, size / n) for n in (size, config.fine, config.coarse))
     finer = {

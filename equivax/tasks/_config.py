@@ -63,8 +63,8 @@ class ClassifyConfig:
     """Train an equivariant partial neural differential equation on images of your own, and audit it."""
 
     images: Path | None = None
-    """Labelled images: a folder with one sub-folder for each class, or a .csv table with columns file,label. Files are PNG,
-    JPEG, TIFF, GIF, BMP, PGM or .npy, bright on dark where the background shall not matter."""
+    """Labelled images: a folder with one sub-folder for each class, or a .csv table with columns file,label; files as PNG,
+    JPEG, TIFF, GIF, BMP, PGM or .npy. The group acts about the centre of an image, beyond which all is black."""
     test: Path | None = None
     """Images to test on, of the same form; by default a part of --images."""
     size: int | None = None
@@ -243,6 +243,8 @@ def parse(argv: list[str], task: str = "rotated-mnist") -> Any:
         open_run(file)
     kind, presets = task_of(task).part("config"), task_of(task).part("presets")
     start = read_config(Path(file), kind) if file else presets.get(name or "default", presets["default"])()
+    if getattr(start, "data", task) != task:
+        raise TaskError(f"{file}: of the task {start.data!r}. Repeat or resume it with `equivax train {start.data}`.")
     config = tyro.cli(
         kind,
         default=start,
