@@ -307,6 +307,8 @@ def test_protocols_turn_and_scale_what_they_say():
     again = labelled_images("rs-mnist", Sizes(30, 5, 300), offline=True)
     assert np.array_equal(again.test_images, both.test_images)
     assert np.array_equal(again.test_zooms, both.test_zooms)
+    with pytest.raises(DataError, match="RS-MNIST has 4,500 images to train on, 500 to validate, 50,000 to test"):
+        labelled_images("rs-mnist", Sizes(4_501, 500, 300))
     with pytest.raises(DataError, match="known are rotated-mnist, mnist, fashion-mnist"):
         labelled_images("cifar")
 

@@ -13,7 +13,7 @@ from ._errors import DataError as DataError
 from ._idx import read_idx as read_idx
 from ._images import UserImages as UserImages
 from ._images import expect_channels as expect_channels
-from ._images import in_one_size as in_one_size
+from ._images import in_one_array as in_one_array
 from ._images import read_images as read_images
 from ._images import read_labels as read_labels
 from ._images import settle_channels as settle_channels

@@ -33,14 +33,18 @@ class UserImages:
 
 
 def read_images(
-    path: Path | str, *, skip_bad: bool = False, advance: Callable[[float], None] | None = None
+    path: Path | str,
+    *,
+    size: int | None = None,
+    skip_bad: bool = False,
+    advance: Callable[[float], None] | None = None,
 ) -> UserImages:
     """The images in `path`: a `.npy` array, a picture, or a folder of pictures (see `read_picture`).
 
     An array is (height, width) or (n, height, width); in colour (height, width, 3) or (n, height, width, 3).
 
-    **Arguments:** `skip_bad`: leave out, and list, the files of a folder that cannot be read; `advance`: told the finished
-    fraction.
+    **Arguments:** `size`: fit each image into a square of so many pixels (`in_square`); `skip_bad`: leave out, and list, the
+    files of a folder that cannot be read; `advance`: told the finished fraction.
 
     **Raises:** `DataError` for a missing file, an empty folder, an unknown kind of file, a wrong rank or dtype, no
     images at all, and pixels that are NaN, infinite or out of range.
@@ -50,14 +54,14 @@ def read_images(
         files = pictures_in(path)
         if not files:
             raise DataError(f"{path}: an empty folder, no picture in it. Expected files ending in {_listed()}.")
-        return read_files(files, [file.name for file in files], skip_bad=skip_bad, advance=advance)
+        return read_files(files, [file.name for file in files], size=size, skip_bad=skip_bad, advance=advance)
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder.")
     if path.suffix.lower() in PICTURES:
-        return UserImages((read_picture(path),), (path.name,))
+        return UserImages((_fitted(read_picture(path), size),), (path.name,))
     if path.suffix.lower() == ".npy":
-        images = _stacked(path)
-        return UserImages(tuple(images), tuple(str(i) for i in range(len(images))))
+        images = _array(path)
+        return UserImages(tuple(_fitted(image, size) for image in images), tuple(str(i) for i in range(len(images))))
     raise DataError(f"{path}: unknown kind of file. Expected .npy, a picture ({_listed()}), or a folder of pictures.")
 
 
@@ -65,17 +69,20 @@ def read_files(
     files: Sequence[Path],
     names: Sequence[str],
     *,
+    size: int | None = None,
     skip_bad: bool = False,
     advance: Callable[[float], None] | None = None,
 ) -> UserImages:
     """One picture from each of `files`; with `skip_bad`, those that cannot be read are left out and listed.
+
+    **Arguments:** as for `read_images`. A folder of photographs fits into memory when they are made small one by one.
 
     **Raises:** `DataError` naming the first file that cannot be read, or saying that none can.
     """
     images, kept, skipped = [], [], []
     for i, (file, name) in enumerate(zip(files, names, strict=True)):
         try:
-            images.append(read_picture(file))
+            images.append(_fitted(read_picture(file), size))
             kept.append(name)
         except DataError as error:
             if not skip_bad:
@@ -129,13 +136,8 @@ def expect_channels(found: UserImages, channels: int, where: str) -> UserImages:
     return settle_channels(found, "grey" if channels == 1 else "colour", where)
 
 
-def in_one_size(found: UserImages, size: int | None, where: str) -> Float32[np.ndarray, "n size size *channels"]:
-    """The images as one array: each fitted into a square of `size` pixels (`in_square`), or as they are.
-
-    **Raises:** `DataError` when, without a `size`, they differ in size or are not square.
-    """
-    if size is not None:
-        return np.stack([in_square(image, size) for image in found.images])
+def in_one_array(found: UserImages, where: str) -> Float32[np.ndarray, "n size size *channels"]:
+    """The images as one array; `DataError` when they differ in size or are not square."""
     sizes = Counter(image.shape[:2] for image in found.images)
     first = dict(zip((image.shape[:2] for image in found.images[::-1]), found.names[::-1], strict=True))
     if len(sizes) > 1:
@@ -164,11 +166,15 @@ def _listed() -> str:
     return ", ".join(PICTURES)
 
 
+def _fitted(image: np.ndarray, size: int | None) -> np.ndarray:
+    return image if size is None else in_square(image, size)
+
+
 def _in_three(image: Pixels) -> Float32[np.ndarray, "height width 3"]:
     return np.repeat(image[..., None], 3, axis=2) if image.ndim == 2 else image
 
 
-def _stacked(path: Path) -> np.ndarray:
+def _array(path: Path) -> np.ndarray:
     array = read_array(path)
     colour = array.ndim in (3, 4) and array.shape[-1] == 3
     if array.ndim - colour not in (2, 3):

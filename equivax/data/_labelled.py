@@ -86,7 +86,8 @@ def labelled_images(
     `offline`, `progress`: see `find_images`; `cache`: keep the result in the user's cache; `advance`: told the finished
     fraction.
 
-    **Raises:** `DataError`, see `find_images`; and when there is no such protocol, or nothing to train or to test on.
+    **Raises:** `DataError`, see `find_images`; and when there is no such protocol, nothing to train or to test on, or more
+    is asked for than the protocol has.
     """
     if name not in PROTOCOLS:
         raise DataError(f"unknown data set {name!r}; known are {', '.join(PROTOCOLS)}.")
@@ -94,8 +95,13 @@ def labelled_images(
     sizes = protocol.sizes if sizes is None else sizes
     if min(sizes.train, sizes.test) < 1 or sizes.validation < 0:
         raise DataError(f"{sizes}: the parts to train and to test on need at least one image each.")
+    most = _parts(protocol.sizes, sizes.validation)
+    if any(asked > there for asked, there in zip(_parts(sizes, sizes.validation), most, strict=True)):
+        raise DataError(
+            f"{sizes}: {protocol.title} has {most[0]:,} images to train on, {most[1]:,} to validate, {most[2]:,} to test."
+        )
     found = find_images(protocol.source, data_dir=data_dir, offline=offline, progress=progress)
-    there = _parts(_EMBEDDED if found.embedded else protocol.sizes, sizes.validation)
+    there = _parts(_EMBEDDED, sizes.validation) if found.embedded else most
     counts = tuple(map(min, _parts(sizes, sizes.validation), there))
     key = hashlib.sha256(repr((_VERSION, protocol, found.checksum, seed, counts)).encode()).hexdigest()[:20]
     arrays = cached(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int
 
 from ._errors import DataError
-from ._images import Channels, UserImages, in_one_size, pictures_in, read_files, settle_channels
+from ._images import Channels, UserImages, in_one_array, pictures_in, read_files, settle_channels
 from ._labelled import LabelledImages
 from ._picture import PICTURES
 
@@ -71,10 +71,10 @@ def own_images(
     if size is not None and size < 1:
         raise DataError(f"--size {size}: expected a number of pixels.")
     given = [labelled_files(path)] + ([labelled_files(test)] if test is not None else [])
-    found, labels, at = _read(given, skip_bad, advance)
+    found, labels, at = _read(given, size, skip_bad, advance)
     names = tuple(sorted(set(labels[:at])))
     _check_classes(names, labels[at:], str(path))
-    images = in_one_size(settle_channels(found, channels, str(path)), size, str(path))
+    images = in_one_array(settle_channels(found, channels, str(path)), str(path))
     numbers = np.array([names.index(label) for label in labels], np.int32)
     rng = np.random.default_rng(seed)
     parts = _divided(numbers[:at], names, tuple(asked.values()), rng)
@@ -142,12 +142,12 @@ def _by_table(path: Path) -> LabelledFiles:
 
 
 def _read(
-    given: list[LabelledFiles], skip_bad: bool, advance: Callable[[float], None] | None
+    given: list[LabelledFiles], size: int | None, skip_bad: bool, advance: Callable[[float], None] | None
 ) -> tuple[UserImages, list[str], int]:
     """All images, their labels, and where those to test on begin, if they were given apart."""
     files = [file for part in given for file in part.files]
     label = {str(i): name for i, name in enumerate(name for part in given for name in part.labels)}
-    found = read_files(files, list(label), skip_bad=skip_bad, advance=advance)
+    found = read_files(files, list(label), size=size, skip_bad=skip_bad, advance=advance)
     places = [int(name) for name in found.names]
     # Classes may number their files alike.
     names = tuple(f"{files[i].parent.name}/{files[i].name}" for i in places)

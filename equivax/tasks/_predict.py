@@ -2,7 +2,7 @@
 
 import csv
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,6 @@ from ..data import (
     UserImages,
     atomic_path,
     expect_channels,
-    in_square,
     read_images,
     read_labels,
     read_states,
@@ -124,18 +123,16 @@ def _continue(run: Run, config: PredictConfig, console: Console) -> np.ndarray:
 def _images(run: Run, config: PredictConfig, console: Console) -> UserImages:
     """The images as the model of `run` has to see them: in its channels, and fitted into its square if training did so."""
     seen, trained, where = seen_images(run), stored_config(run), str(config.images)
+    size = trained.size if isinstance(trained, ClassifyConfig) else None
     with Bar(console, "reading images") as bar:
-        found = read_images(config.images, skip_bad=config.skip_bad, advance=bar.to)
+        found = read_images(config.images, size=size, skip_bad=config.skip_bad, advance=bar.to)
     if found.skipped:
         console.print(f"[bold red]Skipped {len(found.skipped):,} files that cannot be read:[/]")
         for line in found.skipped[:10]:
             console.print(f"  {line}", soft_wrap=True, markup=False)
     if config.grey and seen.channels == 1:
         found = settle_channels(found, "grey", where)
-    found = expect_channels(found, seen.channels, where)
-    if isinstance(trained, ClassifyConfig) and trained.size is not None:
-        return replace(found, images=tuple(in_square(image, seen.size) for image in found.images))
-    return found
+    return expect_channels(found, seen.channels, where)
 
 
 def _probabilities(
