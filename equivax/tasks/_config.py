@@ -157,10 +157,15 @@ def _presets(make: Callable[[Any], T]) -> dict[str, Callable[[], T]]:
     return {preset: functools.partial(make, preset) for preset in _OPTIONS}
 
 
+def _of(data: str) -> dict[str, Callable[[], ImageConfig]]:
+    return _presets(functools.partial(_on, data))
+
+
 # The configurations of each data set by their names, and of images of the user's own.
-PRESETS, MNIST, FASHION_MNIST, SCALE_MNIST, SCALE_FASHION, RS_MNIST, RS_FASHION = (
-    _presets(functools.partial(_on, data)) for data in PROTOCOLS
-)
+PRESETS = _of("rotated-mnist")
+MNIST, FASHION_MNIST = _of("mnist"), _of("fashion-mnist")
+SCALE_MNIST, SCALE_FASHION = _of("scale-mnist"), _of("scale-fashion")
+RS_MNIST, RS_FASHION = _of("rs-mnist"), _of("rs-fashion")
 CLASSIFY = _presets(lambda preset: ClassifyConfig(preset=preset, **_OPTIONS[preset]()))
 
 
