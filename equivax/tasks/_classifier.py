@@ -13,7 +13,7 @@ import tyro
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..dynamics import Cascade, Flow, InvariantController, Steps
-from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantReadout, SteerableLayer
+from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantReadout, ScaleLift, SteerableLayer
 from ..geometry import PixelGrid
 from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
 from ._errors import TaskError
@@ -62,6 +62,9 @@ class ModelConfig:
     """The probability that a feature of the field is left out in training."""
     head_dropout: float = 0.3
     """The probability that an invariant is left out in training."""
+    scales: int = 1
+    """Scales, a factor of the root of 2 apart, at which the image is looked at with the same weights; 4 reach down to objects
+    of a third of the size. With 1 the model knows one scale."""
     classes: Annotated[int, tyro.conf.Suppress] = 10
     """The number of classes: as many as the data have."""
     channels: Annotated[int, tyro.conf.Suppress] = 1
@@ -73,13 +76,15 @@ class ImageClassifier(eqx.Module):
 
     `model(image)` takes one square image `(size, size)` of grey values in [0, 1], or `(size, size, channels)` in colour, and
     returns the logits `(classes,)`; with a `key` it drops features out, as in training. The grids of the evolution divide
-    the square of the image, whatever its size: more pixels are finer samples of the same picture.
+    the square of the image, whatever its size: more pixels are finer samples of the same picture. With several `scales` the
+    lift is a `ScaleLift`, and invariants are the largest over the scales.
     """
 
     cascade: Cascade
     readout: InvariantReadout
     head: eqx.nn.MLP
     head_dropout: float = eqx.field(static=True)
+    scales: int = eqx.field(static=True, default=1)
 
     @property
     def grid(self) -> PixelGrid:
@@ -104,13 +109,22 @@ class ImageClassifier(eqx.Module):
     def invariants(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " m"]:
-        """The invariants that the classes are decided on."""
-        return self.readout(self.cascade(self.grid.flatten(image), key))
+        """The invariants that the classes are decided on: of several scales, the largest of each."""
+        u = self.grid.flatten(image)
+        if self.scales == 1:
+            return self.readout(self.cascade(u, key))
+        lift, *others = self.cascade.stages
+        assert isinstance(lift, SteerableLayer)
+        rest = Cascade(tuple(others))
+        return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(ScaleLift(lift, self.scales)(u)), axis=0)
 
     def evolution(
         self, image: Float[Array, "height width *channels"], n: int
     ) -> list[tuple[float, Float[Array, "h w"]]]:
-        """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image."""
+        """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image.
+
+        Of several scales, at the first.
+        """
         moments = self.cascade.path(self.grid.flatten(image), n)[1:]
         # A lift and a down-sampling take no time: of several moments at one time on one grid the last one counts.
         latest = {(t, grid): u for t, grid, u in moments}
@@ -120,7 +134,10 @@ class ImageClassifier(eqx.Module):
         ]
 
     def count(self, image: Float[Array, "height width *channels"]) -> dict[str, int]:
-        """Steps of the solver and evaluations of the field for one image: exact for adaptive steps, which depend on it."""
+        """Steps of the solver and evaluations of the field for one image: exact for adaptive steps, which depend on it.
+
+        Of several scales, those of the first are counted once for each.
+        """
         u, steps, evaluations = self.grid.flatten(image), 0, 0
         flows = [stage for stage in self.cascade.stages if isinstance(stage, Flow)]
         adaptive = any(not isinstance(flow.controller, Steps) for flow in flows)
@@ -132,7 +149,7 @@ class ImageClassifier(eqx.Module):
                 evaluations += n * _evaluations_per_step(stage.solver)
             if adaptive:  # the signal matters to nobody else
                 u = stage(u)
-        return {"steps": steps, "function_evaluations": evaluations}
+        return {"steps": self.scales * steps, "function_evaluations": self.scales * evaluations}
 
 
 def group_named(name: str) -> AbstractGroup:
@@ -164,7 +181,9 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     images whose pixels are wider than the Gaussians that are to differentiate them.
     """
     group = group_named(config.group)
-    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH)
+    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * 2 ** ((config.scales - 1) / 2) - 1e-9)
+    if config.scales < 1:
+        raise TaskError(f"scales is {config.scales}; expected 1, for no more than the image itself, or more.")
     if size * refine < smallest:
         raise TaskError(
             f"images of {size} x {size} pixels are smaller than the stencils: on {config.fine} x {config.fine} points "
@@ -219,7 +238,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     head = eqx.nn.MLP(
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
     )
-    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout)
+    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.scales)
 
 
 def _solver(name: str) -> diffrax.AbstractSolver:
