@@ -344,7 +344,7 @@ def test_classes_keep_their_names(own, tmp_path, capsys):
     assert len(metrics["confusion"]) == 3
     assert "accuracy_by_angle" not in metrics
     page = (own / "r" / "report.html").read_text()
-    assert "1 files were skipped" in page
+    assert "<b>Skipped: 1</b>" in page
     assert "torn.png" in page
     assert main(["report", str(own / "r")]) == 0
     assert main(["check", str(own / "r")]) == 0
@@ -356,7 +356,7 @@ def test_classes_keep_their_names(own, tmp_path, capsys):
     capsys.readouterr()
     assert main(["predict", str(own / "r"), str(own / "all" / "blue tit"), "--skip-bad"]) == 0
     printed = capsys.readouterr().out
-    assert "Skipped 1 files" in printed
+    assert "Skipped 1 file that" in printed
     assert "9.png" in printed
     assert "torn.png: not a readable picture" in complaint(capsys, "predict", own / "r", own / "all" / "blue tit")
 

@@ -130,7 +130,15 @@ def test_broken_files_are_skipped_and_counted(folder):
     assert len(made.skipped) == 3
     assert sum(name in line for line in made.skipped for name in ("x.png", "y.jpg", "00.png")) == 3
     assert sum(len(p) for p in (made.train_labels, made.validation_labels, made.test_labels)) == 19
-    for file in folder.glob("*/*"):
+    (folder.parent / "test" / "cat").mkdir(parents=True)
+    (folder.parent / "test" / "cat" / "x.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match="nothing to test on"):
+        own_images(folder, test=folder.parent / "test", skip_bad=True)
+    for file in folder.glob("dog/*"):
+        file.write_bytes(b"no picture")
+    with pytest.raises(DataError, match="class 'dog': none of its images can be read"):
+        own_images(folder, skip_bad=True)
+    for file in folder.glob("cat/*"):
         file.write_bytes(b"no picture")
     with pytest.raises(DataError, match="none of 22 files can be read"):
         own_images(folder, skip_bad=True)

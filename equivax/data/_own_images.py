@@ -72,8 +72,10 @@ def own_images(
         raise DataError(f"--size {size}: expected a number of pixels.")
     given = [labelled_files(path)] + ([labelled_files(test)] if test is not None else [])
     found, labels, at = _read(given, size, skip_bad, advance)
-    names = tuple(sorted(set(labels[:at])))
-    _check_classes(names, labels[at:], str(path))
+    names = tuple(sorted(set(given[0].labels)))
+    _check_classes(names, labels[:at], labels[at:], str(path))
+    if test is not None and at == len(labels):
+        raise DataError(f"--test {test}: none of its images can be read, there is nothing to test on.")
     images = in_one_array(settle_channels(found, channels, str(path)), str(path))
     numbers = np.array([names.index(label) for label in labels], np.int32)
     rng = np.random.default_rng(seed)
@@ -155,7 +157,11 @@ def _read(
     return named, [label[name] for name in found.names], sum(i < len(given[0].files) for i in places)
 
 
-def _check_classes(names: tuple[str, ...], tested: list[str], where: str) -> None:
+def _check_classes(names: tuple[str, ...], trained: list[str], tested: list[str], where: str) -> None:
+    if lost := sorted(set(names) - set(trained)):
+        raise DataError(
+            f"{where}: class {lost[0]!r}: none of its images can be read. Replace them, or remove the class."
+        )
     if len(names) < 2:
         raise DataError(f"{where}: one class only, {names[0]!r}; there is nothing to tell apart. Expected two or more.")
     if strange := Counter(label for label in tested if label not in names):

@@ -32,7 +32,7 @@ def read_picture(path: Path | str) -> Pixels:
         return scaled(array, str(path))
     if not path.is_file():
         raise DataError(f"{path}: no such file.")
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     try:
         with Image.open(path) as picture:
@@ -47,7 +47,10 @@ def read_picture(path: Path | str) -> Pixels:
             if upright.has_transparency_data:
                 upright = _on_black(upright.convert("RGBA"), str(path))
             return scaled(np.asarray(upright.convert("L" if grey else "RGB")), str(path))
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except DataError:
+        raise
+    except Exception as error:
+        # The readers of Pillow raise whatever damaged bytes lead them to: OSError, SyntaxError, struct.error, IndexError, ...
         raise DataError(f"{path}: not a readable picture ({error}). Save it again as PNG.") from None
 
 
@@ -72,7 +75,7 @@ def scaled(array: np.ndarray, where: str) -> np.ndarray:
         raise DataError(f"{where}: an array of shape {array.shape}, there is no pixel in it.")
     if array.dtype == np.bool_:
         return array.astype(np.float32)
-    if array.dtype in (np.uint8, np.uint16):
+    if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
         return np.divide(array, np.float32(np.iinfo(array.dtype).max), dtype=np.float32)
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(f"{where}: pixels of dtype {array.dtype}; expected uint8, uint16 or floats (0 to 1).")

@@ -28,7 +28,7 @@ from ._measure import accuracy_over, measure, worst
 from ._progress import Bar, download_bars
 from ._report import draw_from_metrics, write_report
 from ._run import Run, versions
-from ._show import failed, show_metrics
+from ._show import failed, show_metrics, show_skipped
 from ._weights import count_parameters
 
 
@@ -114,10 +114,7 @@ def _own(config: ClassifyConfig, console: Console) -> LabelledImages:
     console.print(
         "Classes: " + ", ".join(f"{name} ({count:,})" for name, count in counts), soft_wrap=True, markup=False
     )
-    if data.skipped:
-        console.print(f"[bold red]Skipped {len(data.skipped):,} files that cannot be read:[/]")
-        for line in data.skipped[:10]:
-            console.print(f"  {line}", soft_wrap=True, markup=False)
+    show_skipped(console, data.skipped)
     return data
 
 

@@ -30,6 +30,7 @@ from ._measure import softmax
 from ._progress import Bar
 from ._registry import task_of
 from ._run import Run, open_run
+from ._show import show_skipped
 from ._trained import load_model, seen_images, stored_config
 
 _SHOWN = 20
@@ -126,10 +127,7 @@ def _images(run: Run, config: PredictConfig, console: Console) -> UserImages:
     size = trained.size if isinstance(trained, ClassifyConfig) else None
     with Bar(console, "reading images") as bar:
         found = read_images(config.images, size=size, skip_bad=config.skip_bad, advance=bar.to)
-    if found.skipped:
-        console.print(f"[bold red]Skipped {len(found.skipped):,} files that cannot be read:[/]")
-        for line in found.skipped[:10]:
-            console.print(f"  {line}", soft_wrap=True, markup=False)
+    show_skipped(console, found.skipped)
     if config.grey and seen.channels == 1:
         found = settle_channels(found, "grey", where)
     return expect_channels(found, seen.channels, where)
