@@ -13,6 +13,7 @@ from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance, rejects
 from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
 from equivax.tasks import ModelConfig, TaskError, audit, build_classifier, cross_entropy
+from equivax.tasks._audit import _scaling
 from equivax.tasks._weights import split
 
 SMALL = ModelConfig(
@@ -102,6 +103,18 @@ def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):
     assert model.count(image)["steps"] == 2 * one.count(image)["steps"]
     # The image itself is the first of the scales, and no other has a larger say than the largest.
     assert bool(jnp.all(model.invariants(image) >= one.invariants(image)))
+
+
+@pytest.mark.parametrize("size", [SIZE, 3 * SIZE])
+def test_the_audit_asks_whether_a_change_of_scale_is_a_shift(size, monkeypatch):
+    config = dataclasses.replace(SMALL, group="C4", scales=2)
+    model = build_classifier(config, size=size, key=jax.random.key(0))
+    (verdict,) = _scaling(model, config, (1, 2), jax.random.key(4))
+    assert verdict.passed, verdict
+    # The same at every scale: features that do not know what a scale is.
+    monkeypatch.setattr(ScaleLift, "jets", lambda lift: (lift.layer.operator.jet,) * lift.scales)
+    (verdict,) = _scaling(model, config, (1, 2), jax.random.key(4))
+    assert not verdict.passed, verdict
 
 
 def test_adaptive_steps_are_invariant_and_differentiable(noise):

@@ -96,6 +96,13 @@ class ImageClassifier(eqx.Module):
         """The group under which the logits are invariant."""
         return self.cascade.action_in.group
 
+    @property
+    def lift(self) -> ScaleLift:
+        """The first layer of the cascade, at each scale."""
+        layer = self.cascade.stages[0]
+        assert isinstance(layer, SteerableLayer)
+        return ScaleLift(layer, self.scales)
+
     def __call__(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " classes"]:
@@ -113,10 +120,8 @@ class ImageClassifier(eqx.Module):
         u = self.grid.flatten(image)
         if self.scales == 1:
             return self.readout(self.cascade(u, key))
-        lift, *others = self.cascade.stages
-        assert isinstance(lift, SteerableLayer)
-        rest = Cascade(tuple(others))
-        return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(ScaleLift(lift, self.scales)(u)), axis=0)
+        rest = Cascade(self.cascade.stages[1:])
+        return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(self.lift(u)), axis=0)
 
     def evolution(
         self, image: Float[Array, "height width *channels"], n: int
