@@ -85,9 +85,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     if args.export:
-        from equivax.data import rotated_mnist
+        from equivax.data import labelled_images
 
-        data = rotated_mnist()
+        data = labelled_images("rotated-mnist")
         parts = ("train_images", "train_labels", "validation_images", "validation_labels", "test_images", "test_labels")
         np.savez(args.export, **{name: getattr(data, name) for name in parts})
         return

@@ -8,10 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from equivax.geometry import Euclidean
+from equivax.fields import Disc, GaussianJet, ScaleLift, SteerableLayer
+from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance, rejects
-from equivax.symmetry import REFLECTION, Dihedral, SignalAction, TrivialAction, trivial
+from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
 from equivax.tasks import ModelConfig, TaskError, audit, build_classifier, cross_entropy
+from equivax.tasks._audit import _scaling
 from equivax.tasks._weights import split
 
 SMALL = ModelConfig(
@@ -55,6 +57,66 @@ def test_logits_are_invariant_under_the_group_and_under_no_larger_one(group, noi
         assert refused.passed, refused
 
 
+def test_logits_of_images_in_colour_are_invariant_and_see_every_channel():
+    model = _model(group="C4", classes=4, channels=3)
+    noise = jax.random.uniform(jax.random.key(1), (SIZE * SIZE, 3), jnp.float32)
+    logits = eqx.filter_jit(lambda u: model(model.grid.unflatten(u)))
+    on_images, on_logits = SignalAction(3 * trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(4))
+    verdict = equivariance(logits, on_images, on_logits, noise)
+    assert verdict.passed, verdict
+    for channel in range(3):
+        assert float(jnp.abs(logits(noise.at[:, channel].set(0.0)) - logits(noise)).max()) > 1e-5
+
+
+def test_a_change_of_scale_is_a_shift_along_the_scales():
+    group = Cyclic(4)
+
+    def blobs(grid, scale):
+        distances = np.linalg.norm(
+            grid.points[:, None] - scale * np.array([[3.0, 1.0], [-2.0, 4.0], [0.0, -4.0]]), axis=-1
+        )
+        return jnp.asarray(np.exp(-((distances / 1.6 / scale) ** 2) / 2) @ np.array([[1.0], [0.6], [-0.8]]))
+
+    errors = []
+    for pixels in (28, 56):
+        image, coarse = PixelGrid(pixels, pixels, 28 / pixels), PixelGrid(12, 12, 28 / 12)
+        jet = GaussianJet(image, coarse, 4, 1.75)
+        lift = ScaleLift(
+            SteerableLayer(trivial(group), regular(group), jet, window=Disc(10.5, 14.0), key=jax.random.key(0)), 4
+        )
+        small, large = lift(blobs(image, 1.0)), lift(blobs(image, 2**0.5))
+        errors.append(float(jnp.abs(large[:-1] - small[1:]).max() / jnp.abs(large).max()))
+        np.testing.assert_allclose(small[0], lift.layer(blobs(image, 1.0)), atol=1e-12)
+    # Beyond the narrowest pixels only the tails are left that the border of the image cuts off.
+    assert errors[1] < min(1e-4, errors[0] / 100)
+    assert float(jnp.abs(large - small).max() / jnp.abs(large).max()) > 0.1
+    with pytest.raises(ValueError, match=r"under 0.4 of the grid's spacing"):
+        ScaleLift(lift.layer, 9)
+
+
+def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):
+    model = _model(group="C4", scales=2)
+    on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
+    verdict = equivariance(_Logits(model), on_images, on_logits, noise)
+    assert verdict.passed, verdict
+    image, one = noise.reshape(SIZE, SIZE), _model(group="C4")
+    assert model.count(image)["steps"] == 2 * one.count(image)["steps"]
+    # The image itself is the first of the scales, and no other has a larger say than the largest.
+    assert bool(jnp.all(model.invariants(image) >= one.invariants(image)))
+
+
+@pytest.mark.parametrize("size", [SIZE, 3 * SIZE])
+def test_the_audit_asks_whether_a_change_of_scale_is_a_shift(size, monkeypatch):
+    config = dataclasses.replace(SMALL, group="C4", scales=2)
+    model = build_classifier(config, size=size, key=jax.random.key(0))
+    (verdict,) = _scaling(model, config, (1, 2), jax.random.key(4))
+    assert verdict.passed, verdict
+    # The same at every scale: features that do not know what a scale is.
+    monkeypatch.setattr(ScaleLift, "jets", lambda lift: (lift.layer.operator.jet,) * lift.scales)
+    (verdict,) = _scaling(model, config, (1, 2), jax.random.key(4))
+    assert not verdict.passed, verdict
+
+
 def test_adaptive_steps_are_invariant_and_differentiable(noise):
     model = _model(solver="Bosh3", rtol=1e-3)
     on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
@@ -84,11 +146,23 @@ def test_more_steps_of_the_same_field_converge():
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"group": "X7"}, "X7"), ({"solver": "Leapfrog"}, "Leapfrog"), ({"rtol": 1e-3}, "error estimate")],
+    [
+        ({"group": "X7"}, "X7"),
+        ({"solver": "Leapfrog"}, "Leapfrog"),
+        ({"rtol": 1e-3}, "error estimate"),
+        ({"scales": 0}, "scales is 0"),
+    ],
 )
 def test_a_wrong_configuration_says_what_would_be_right(changes, message):
     with pytest.raises(TaskError, match=message):
         _model(**changes)
+
+
+def test_images_smaller_than_the_stencil_are_refused():
+    config = dataclasses.replace(SMALL, fine=12)
+    with pytest.raises(TaskError, match=r"6 x 6 pixels are smaller than the stencils.*at least 7 x 7"):
+        build_classifier(config, size=6, key=jax.random.key(0))
+    eqx.filter_eval_shape(lambda key: build_classifier(config, size=7, key=key), jax.random.key(0))
 
 
 def test_the_audit_passes_the_model_and_convicts_a_broken_one():

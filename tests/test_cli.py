@@ -19,9 +19,10 @@ import equivax.data._sources as sources
 import equivax.tasks._check as check_module
 import equivax.tasks._checkpoint as checkpoint_module
 import equivax.tasks._fit as fit_module
-import equivax.tasks._rotated_mnist as task_module
+import equivax.tasks._image_classification as task_module
 import equivax.tasks._trained as trained_module
 from equivax.tasks import main
+from equivax.tasks._registry import TASKS
 
 SMALL = [
     "--preset",
@@ -43,18 +44,19 @@ class StandIn(eqx.Module):
     weight: jax.Array
 
     def __call__(self, image, *, key=None):
-        small = jax.image.resize(image, (28, 28), "linear")
+        grey = image if image.ndim == 2 else image.mean(-1)
+        small = jax.image.resize(grey, (28, 28), "linear")
         return self.weight @ sum(jnp.rot90(small, k) for k in range(4)).reshape(-1)
 
     def evolution(self, image, n):
-        return [(i / n, image * (1 - i / n)) for i in range(n)]
+        return [(i / n, jnp.full((4, 4), 1 - i / n)) for i in range(n)]
 
     def count(self, image):
         return {"steps": 3, "function_evaluations": 6}
 
 
 def build(config, *, size=28, key):
-    return StandIn(jax.random.normal(key, (10, 784), jnp.float32) / 28)
+    return StandIn(jax.random.normal(key, (config.classes, 784), jnp.float32) / 28)
 
 
 def audit(model, config, *, refinements=(1,), key):
@@ -186,7 +188,7 @@ def test_predictions(run, tmp_path, capsys):
 
 def test_images_that_cannot_be_predicted(run, tmp_path, capsys):
     np.save(tmp_path / "nan.npy", np.full((2, 28, 28), np.nan))
-    np.save(tmp_path / "rank.npy", np.zeros((2, 28, 28, 3), np.uint8))
+    np.save(tmp_path / "rank.npy", np.zeros((2, 28, 28, 2), np.uint8))
     np.save(tmp_path / "oblong.npy", np.zeros((28, 30), np.uint8))
     np.save(tmp_path / "good.npy", np.zeros((28, 28), np.uint8))
     (tmp_path / "empty").mkdir()
@@ -207,8 +209,8 @@ def test_images_that_cannot_be_predicted(run, tmp_path, capsys):
 
 def test_unknown_words_get_the_nearest_names(capsys):
     assert "Did you mean train" in complaint(capsys, "trian")
-    assert "Did you mean rotated-mnist?" in complaint(capsys, "train", "rotated-mnits")
-    assert "There are rotated-mnist, double-spring, nbody." in complaint(capsys, "train", "xyz")
+    assert "Did you mean rotated-mnist or" in complaint(capsys, "train", "rotated-mnits")
+    assert f"There are {', '.join(TASKS)}." in complaint(capsys, "train", "xyz")
 
 
 def test_folders_that_are_no_finished_run(run, tmp_path, capsys):
@@ -293,13 +295,93 @@ def test_the_plain_network_is_trained_in_the_same_run(tmp_path, monkeypatch):
     import equivax.tasks._baseline as baseline_module
 
     monkeypatch.setattr(
-        task_module, "build_baseline", lambda n, classes, key: baseline_module.PlainCNN(2, 4, 10, key=key)
+        task_module, "build_baseline", lambda *sizes, key: baseline_module.PlainCNN(2, 4, *sizes[1:], key=key)
     )
     words = ["train", "rotated-mnist", *SMALL, "--epochs", "1", "--baseline", "--out", str(tmp_path / "r")]
     assert main(words) == 0
     metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
     assert set(metrics["baseline"]) == {"plain", "augmented"}
     assert "Against a plain network" in (tmp_path / "r" / "report.html").read_text()
+
+
+def test_images_that_are_turned_and_scaled(tmp_path):
+    words = ["train", "rs-mnist", *SMALL, "--epochs", "1", "--validation-images", "0", "--out", str(tmp_path / "r")]
+    assert main(words) == 0
+    metrics = json.loads((tmp_path / "r" / "metrics.json").read_text())
+    assert (metrics["size"], metrics["images"]["validation"], metrics["validation_accuracy"]) == (56, 0, None)
+    assert {"accuracy_by_angle.png", "accuracy_by_zoom.png"} < {p.name for p in (tmp_path / "r" / "figures").iterdir()}
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "scaled by a factor from U[0.3, 1], upsampled to 56 x 56 pixels" in page
+    assert json.loads((tmp_path / "r" / "config.json").read_text())["data"]["size"] == 56
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """A folder of coloured pictures of three sizes, one of them broken, and a run that has seen them."""
+    from PIL import Image
+
+    folder, rng = tmp_path_factory.mktemp("own"), np.random.default_rng(0)
+    for k, name in enumerate(("[red] fox", "blue tit", "green frog")):
+        (folder / "all" / name).mkdir(parents=True)
+        for i in range(10):
+            pixels = rng.integers(0, 256, (12 + k, 12, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / "all" / name / f"{i}.png")
+    (folder / "all" / "blue tit" / "torn.png").write_bytes(b"\x89PNG")
+    with pytest.MonkeyPatch.context() as patch:
+        stand_in(patch, tmp_path_factory.getbasetemp() / "cache")
+        # From another folder than the one that it is resumed and asked from: a path must mean the same.
+        patch.chdir(folder)
+        words = ["--preset", "tiny", "--epochs", "2", "--batch-size", "5", "--size", "16", "--skip-bad", "--out", "r"]
+        assert main(["train", "classify", "--images", "all", *words]) == 0
+    return folder
+
+
+def test_classes_keep_their_names(own, tmp_path, capsys):
+    data = json.loads((own / "r" / "config.json").read_text())["data"]
+    assert (data["classes"], data["size"], data["channels"]) == (["[red] fox", "blue tit", "green frog"], 16, 3)
+    metrics = json.loads((own / "r" / "metrics.json").read_text())
+    assert metrics["images"] == {"train": 21, "validation": 3, "test": 6}
+    assert len(metrics["confusion"]) == 3
+    assert "accuracy_by_angle" not in metrics
+    page = (own / "r" / "report.html").read_text()
+    assert "<b>Skipped: 1</b>" in page
+    assert "torn.png" in page
+    assert main(["report", str(own / "r")]) == 0
+    assert main(["check", str(own / "r")]) == 0
+    assert main(["train", "classify", "--resume", "--out", str(own / "r")]) == 0
+    fox = own / "all" / "[red] fox"
+    assert main(["predict", str(own / "r"), str(fox), "--out", str(tmp_path / "l.csv")]) == 0
+    rows = list(csv.DictReader((tmp_path / "l.csv").read_text().splitlines()))
+    assert {row["label"] for row in rows} <= set(data["classes"])
+    capsys.readouterr()
+    assert main(["predict", str(own / "r"), str(own / "all" / "blue tit"), "--skip-bad"]) == 0
+    printed = capsys.readouterr().out
+    assert "Skipped 1 file that" in printed
+    assert "9.png" in printed
+    assert "torn.png: not a readable picture" in complaint(capsys, "predict", own / "r", own / "all" / "blue tit")
+
+
+def test_colour_and_grey_are_not_mistaken_for_each_other(own, run, tmp_path, capsys):
+    from PIL import Image
+
+    picture = own / "all" / "blue tit" / "0.png"
+    Image.open(picture).convert("L").crop((0, 0, 12, 12)).save(tmp_path / "grey.png")
+    Image.open(picture).crop((0, 0, 12, 12)).save(tmp_path / "colour.png")
+    assert "is grey, and the model was trained in colour" in complaint(
+        capsys, "predict", own / "r", tmp_path / "grey.png"
+    )
+    assert "is in colour" in complaint(capsys, "predict", run, tmp_path / "colour.png")
+    assert main(["predict", str(run), str(tmp_path / "colour.png"), "--grey"]) == 0
+
+
+def test_images_of_ones_own_that_cannot_be_trained_on(own, tmp_path, capsys):
+    words = ("train", "classify", "--out", tmp_path / "r")
+    assert "--images is missing" in complaint(capsys, *words)
+    words += ("--images", own / "all")
+    assert "--skip-bad" in complaint(capsys, *words)
+    assert "--size N" in complaint(capsys, *words, "--skip-bad")
+    assert "batch_size is 64; expected 1 to 21" in complaint(capsys, *words, "--skip-bad", "--size", "16")
+    assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.parametrize("word", ["--help", "tasks", "--version"])

@@ -11,18 +11,24 @@ import equivax.data._download as download_module
 import equivax.data._sources as sources
 from equivax.data import (
     DATA_SETS,
+    PROTOCOLS,
     DataError,
     Sizes,
     atomic_path,
     embedded_mnist,
+    enlarge,
+    expect_channels,
     find_images,
+    labelled_images,
+    move,
     read_idx,
     read_images,
     read_labels,
     rotate,
-    rotated_mnist,
+    settle_channels,
 )
 from equivax.data._catalogue import FILES, DataSet
+from equivax.data._protocols import Protocol
 
 PARTS = {"train": 60, "t10k": 20}
 
@@ -205,7 +211,7 @@ def test_rotated_parts_are_disjoint_nested_and_cached(tmp_path, monkeypatch):
     monkeypatch.delenv("EQUIVAX_DATA", raising=False)
     monkeypatch.setattr(sources, "download", lambda *_, **__: (_ for _ in ()).throw(DataError("no network")))
     monkeypatch.setattr(sources, "_DEBIAN", ())
-    big, small = rotated_mnist(offline=True), rotated_mnist(Sizes(50, 10, 20), offline=True)
+    big, small = labelled_images(offline=True), labelled_images(sizes=Sizes(50, 10, 20), offline=True)
     assert [len(p) for p in (big.train_images, big.validation_images, big.test_images)] == [3600, 400, 1000]
     assert big.embedded
     assert big.generated
@@ -213,14 +219,120 @@ def test_rotated_parts_are_disjoint_nested_and_cached(tmp_path, monkeypatch):
     assert 0.98 < big.train_images.max() <= 1
     for part in ("train_images", "validation_labels", "test_images", "test_angles"):
         assert np.array_equal(getattr(small, part), getattr(big, part)[: len(getattr(small, part))])
-    (file,) = [f for f in (tmp_path / "equivax" / "rotated").iterdir() if f.stat().st_size < 200_000]
+    (file,) = [f for f in (tmp_path / "equivax" / "images").iterdir() if f.stat().st_size < 200_000]
     file.write_bytes(file.read_bytes()[:1000])
-    again = rotated_mnist(Sizes(50, 10, 20), offline=True)
+    again = labelled_images(sizes=Sizes(50, 10, 20), offline=True)
     assert np.array_equal(again.train_images, small.train_images)
-    other = rotated_mnist(Sizes(50, 10, 20), offline=True, seed=1)
+    other = labelled_images(sizes=Sizes(50, 10, 20), offline=True, seed=1)
     assert not np.array_equal(other.train_labels, small.train_labels)
     with pytest.raises(DataError, match="at least one"):
-        rotated_mnist(Sizes(0, 10, 20), offline=True)
+        labelled_images(sizes=Sizes(0, 10, 20), offline=True)
+
+
+def test_a_gaussian_stays_one_under_turns_and_scales():
+    # In closed form: a Gaussian of width w, blurred to sqrt(w^2 + (s^-2 - 1) / 4), then scaled by s and turned by a.
+    n, w, a, at = 41, 3.0, 0.7, np.array([5.0, -2.0])
+    x = np.stack(np.meshgrid(np.arange(n) - 20.0, 20.0 - np.arange(n)), axis=-1)
+
+    def blob(centre, width, height=1.0):
+        return height * np.exp(-((x - centre) ** 2).sum(-1) / (2 * width**2))
+
+    c, s = np.cos(a), np.sin(a)
+    for zoom in (0.3, 0.55, 1.0, 1.5):
+        wider = np.sqrt(w**2 + max(0, zoom**-2 - 1) / 4)
+        meant = blob(zoom * np.array([[c, -s], [s, c]]) @ at, zoom * wider, (w / wider) ** 2)
+        found = move(blob(at, w)[None], np.array([a]), np.array([zoom]))[0]
+        assert np.abs(found - meant).max() < 0.03, zoom
+    # What is finer than the new pixels is averaged, not aliased to stripes.
+    stripes = np.tile(np.arange(28) % 2, (1, 28, 1)).astype(np.float32)
+    inner = move(stripes, np.zeros(1), np.array([0.35]))[0, 11:17, 11:17]
+    assert np.abs(inner - 0.5).max() < 0.01
+
+
+def test_scaling_commutes_with_quarter_turns_and_scale_one_is_nothing():
+    images = np.random.default_rng(0).uniform(size=(3, 28, 28)).astype(np.float32)
+    zooms = np.array([0.3, 0.6, 0.9])
+    turned_first = move(np.rot90(images, axes=(1, 2)), np.zeros(3), zooms)
+    np.testing.assert_allclose(turned_first, np.rot90(move(images, np.zeros(3), zooms), axes=(1, 2)), atol=1e-6)
+    np.testing.assert_allclose(turned_first, move(images, np.full(3, np.pi / 2), zooms), atol=1e-6)
+    assert np.array_equal(move(images, np.zeros(3), np.ones(3)), images)
+
+
+def test_enlarging_is_linear_interpolation():
+    ramp = np.tile(np.arange(7, dtype=np.float32), (1, 7, 1))
+    large = enlarge(ramp, 14)[0]
+    np.testing.assert_allclose(large[:, 1:-1], np.tile(np.arange(14) / 2 - 0.25, (14, 1))[:, 1:-1], atol=1e-6)
+    assert large[0, 0] == 0
+    assert large[0, -1] == 6
+    np.testing.assert_allclose(enlarge(np.ones((1, 7, 7), np.float32), 14), 1, atol=1e-6)
+
+
+@pytest.fixture
+def without_files(tmp_path, monkeypatch):
+    """A world in which only the embedded subset is at hand."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("EQUIVAX_DATA", raising=False)
+    monkeypatch.setattr(sources, "_DEBIAN", ())
+
+
+@pytest.mark.usefixtures("without_files")
+def test_the_images_of_a_seed_are_the_same_bits_for_ever():
+    made = labelled_images("rotated-mnist", Sizes(50, 10, 20), offline=True)
+    sums = [hashlib.md5(a.tobytes()).hexdigest() for a in (made.train_images, made.test_images, made.test_angles)]
+    assert sums == [
+        "0998809cddd8babbd9aa95b1b3507afe",
+        "1f93fc6bd38120e9d3dbd7c948d2a3f8",
+        "6d09dcfd91d1257931d3995b89241737",
+    ]
+
+
+@pytest.mark.usefixtures("without_files")
+def test_protocols_turn_and_scale_what_they_say():
+    upright = labelled_images("mnist", Sizes(30, 5, 300), offline=True)
+    assert (upright.generated, upright.test_angles, upright.test_zooms) == (False, None, None)
+    scaled = labelled_images("scale-mnist", Sizes(30, 5, 300), offline=True)
+    both = labelled_images("rs-mnist", Sizes(30, 5, 300), offline=True)
+    assert (upright.size, scaled.size, both.size) == (28, 28, 56)
+    assert both.train_images.shape == (30, 56, 56)
+    for made in (scaled, both):
+        assert made.generated
+        zooms = made.test_zooms
+        assert 0.3 <= zooms.min() < 0.32
+        assert 0.98 < zooms.max() <= 1
+        # Ink goes with the square of the scale.
+        ink = made.test_images.mean((1, 2))
+        assert ink[zooms > 0.8].mean() > 3 * ink[zooms < 0.5].mean()
+    assert scaled.test_angles is None
+    assert np.ptp(both.test_angles) > 6
+    again = labelled_images("rs-mnist", Sizes(30, 5, 300), offline=True)
+    assert np.array_equal(again.test_images, both.test_images)
+    assert np.array_equal(again.test_zooms, both.test_zooms)
+    with pytest.raises(DataError, match="RS-MNIST has 4,500 images to train on, 500 to validate, 50,000 to test"):
+        labelled_images("rs-mnist", Sizes(4_501, 500, 300))
+    with pytest.raises(DataError, match="known are rotated-mnist, mnist, fashion-mnist"):
+        labelled_images("cifar")
+
+
+def test_the_test_images_of_the_files_stay_test_images(small, tmp_path, monkeypatch):
+    folder = small(tmp_path / "mine")
+    monkeypatch.setitem(PROTOCOLS, "mnist", Protocol("mnist", "MNIST", "mnist", Sizes(40, 20, 20), dealt=False))
+    made = labelled_images("mnist", data_dir=folder)
+    raw = np.frombuffer(small.contents[FILES[2]][16:], np.uint8).reshape(-1, 28, 28)
+    np.testing.assert_array_equal(np.rint(made.test_images * 255), raw)
+    assert [len(p) for p in (made.train_images, made.validation_images)] == [40, 20]
+    # Without validation, its images are there to be trained on: the same 60, in the same order.
+    whole = labelled_images("mnist", Sizes(60, 0, 20), data_dir=folder)
+    assert len(whole.validation_images) == 0
+    np.testing.assert_array_equal(whole.train_images, np.concatenate([made.train_images, made.validation_images]))
+
+
+def test_every_protocol_fits_its_source():
+    for protocol in PROTOCOLS.values():
+        sizes = protocol.sizes
+        assert sizes.train + sizes.validation + sizes.test <= 70_000
+        assert protocol.dealt or sizes.train + sizes.validation == 60_000
+    assert len(set(DATA_SETS["fashion-mnist"].class_names)) == 10
+    assert DATA_SETS["mnist"].class_names == tuple("0123456789")
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
@@ -267,13 +379,46 @@ def test_images_of_the_user(tmp_path):
     for name in ("b.png", "a.png"):
         Image.fromarray(bytes_).save(tmp_path / "folder" / name)
     Image.fromarray(np.dstack([bytes_] * 3 + [np.full_like(bytes_, 255)])).save(tmp_path / "colour.png")
-    for path, count in (("one.npy", 1), ("many.npy", 2), ("folder", 2), ("folder/a.png", 1), ("colour.png", 1)):
+    Image.fromarray(bytes_.astype(np.uint16) * 257).save(tmp_path / "deep.png")
+    np.save(tmp_path / "folder" / "c.npy", bytes_.astype(np.uint16) * 257)
+    for path, count in (
+        ("one.npy", 1),
+        ("many.npy", 2),
+        ("folder", 3),
+        ("folder/a.png", 1),
+        ("colour.png", 1),
+        ("deep.png", 1),
+    ):
         found = read_images(tmp_path / path)
+        # Three equal channels are no colour, and are accepted where grey is expected.
+        assert (found.images[0].ndim == 3) == (path == "colour.png")
+        found = expect_channels(found, 1, path)
         assert len(found.images) == len(found.names) == count
         for image in found.images:
             assert image.dtype == np.float32
             np.testing.assert_allclose(image, bytes_ / 255, atol=1e-6)
-    assert read_images(tmp_path / "folder").names == ("a.png", "b.png")
+    assert read_images(tmp_path / "folder").names == ("a.png", "b.png", "c.npy")
+
+
+def test_colours_are_kept_taken_away_or_refused(tmp_path):
+    from PIL import Image
+
+    picture = np.random.default_rng(0).integers(0, 256, (6, 6, 3)).astype(np.uint8)
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    Image.fromarray(picture).convert("L").save(tmp_path / "b.png")
+    np.save(tmp_path / "c.npy", picture)
+    colour, grey = read_images(tmp_path / "a.png"), read_images(tmp_path / "b.png")
+    np.testing.assert_array_equal(colour.images[0], read_images(tmp_path / "c.npy").images[0])
+    # Pillow rounds its luma to whole numbers.
+    np.testing.assert_allclose(settle_channels(colour, "grey", "").images[0], grey.images[0], atol=0.51 / 255)
+    assert settle_channels(grey, "colour", "").images[0].shape == (6, 6, 3)
+    assert settle_channels(colour, "auto", "").images[0].shape == (6, 6, 3)
+    with pytest.raises(DataError, match=r"2 images are in colour \(a.png is one\), 1 are grey \(b.png.*--channels"):
+        settle_channels(read_images(tmp_path), "auto", "folder")
+    with pytest.raises(DataError, match=r"a.png is in colour.*--grey"):
+        expect_channels(colour, 1, "folder")
+    with pytest.raises(DataError, match=r"b.png is grey.*trained in colour"):
+        expect_channels(grey, 3, "folder")
 
 
 def test_files_that_are_no_images(tmp_path):

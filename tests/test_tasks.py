@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 import equivax.tasks._checkpoint as checkpoint_module
-from equivax.data import rotate
+from equivax.data import PROTOCOLS, Sizes, rotate
 from equivax.tasks import (
     PRESETS,
     Checkpoints,
+    ImageConfig,
     InterruptedRunError,
     Logits,
-    RotatedMnistConfig,
     Run,
     TaskError,
     TrainConfig,
@@ -28,12 +28,15 @@ from equivax.tasks import (
     cross_entropy,
     fit,
     open_run,
+    train_classifier,
     turned,
 )
+from equivax.tasks import _figures as figures
 from equivax.tasks._baseline import _turn
 from equivax.tasks._config import essence, from_plain, parse, read_config, to_plain
 from equivax.tasks._fit import restore_average
-from equivax.tasks._measure import measure, wilson, worst
+from equivax.tasks._measure import accuracy_over, measure, wilson, worst
+from equivax.tasks._registry import TASKS
 from equivax.tasks._run import create_run, latest_unfinished
 
 CONFIG = TrainConfig(epochs=4, batch_size=10, learning_rate=1e-2, ema=0.9, label_smoothing=0.1, clip=1.0)
@@ -240,6 +243,11 @@ def test_the_plain_network_has_as_many_weights_and_turns_images():
     np.testing.assert_allclose(
         _turn(jnp.asarray(image), jnp.float32(1.1)), rotate(image[None], np.array([1.1]))[0], atol=1e-5
     )
+    colour = np.dstack([image, image.T, image])
+    turned_colour = _turn(jnp.asarray(colour), jnp.float32(1.1))
+    np.testing.assert_allclose(turned_colour[..., 1], _turn(jnp.asarray(image.T), jnp.float32(1.1)), atol=1e-6)
+    shape = eqx.filter_eval_shape(build_baseline, 3_000, 4, 3, key=jax.random.key(0))
+    assert eqx.filter_eval_shape(shape, jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)).shape == (4,)
     batch = (jnp.asarray(image)[None], jnp.zeros(1, jnp.int32))
     loss = turned(lambda m, b, key: jnp.sum(b[0]))
     assert loss(None, batch, jax.random.key(0)) != loss(None, batch, jax.random.key(1))
@@ -247,11 +255,14 @@ def test_the_plain_network_has_as_many_weights_and_turns_images():
 
 def test_measures():
     logits = np.array([[3.0, 0.0], [0.0, 1.0], [5.0, 0.0], [0.0, 9.0]])
-    labels, angles = np.array([0, 1, 1, 0]), np.array([0.0, 0.1, 3.0, 6.28])
-    found = measure(logits, labels, angles)
+    labels = np.array([0, 1, 1, 0])
+    found = measure(logits, labels)
     assert found["accuracy"] == 0.5
     assert found["confusion"] == [[1, 1], [1, 1]]
-    assert sum(found["by_angle"]["count"]) == 4
+    by_zoom = accuracy_over(np.array([0.3, 0.31, 0.65, 1.0]), (0.3, 1.0), logits.argmax(1) == labels)
+    assert (by_zoom["count"][0], by_zoom["count"][12], by_zoom["count"][-1], sum(by_zoom["count"])) == (2, 1, 1, 4)
+    assert (by_zoom["accuracy"][0], by_zoom["accuracy"][12], by_zoom["accuracy"][1]) == (1.0, 0.0, None)
+    assert by_zoom["at"][0] == pytest.approx(0.3 + 0.7 / 48)
     assert [i for i, _, _ in worst(logits, labels, 5)] == [3, 2]
     low, high = wilson(98, 100)
     assert 0.92 < low < 0.98 < high < 1
@@ -310,6 +321,40 @@ def test_the_newest_unfinished_run(tmp_path):
     assert latest_unfinished("t", tmp_path).name == "t-2"
 
 
+CLASSIFYING = [name for name, task in TASKS.items() if task.train == "_image_classification:train_classifier"]
+
+
+@pytest.mark.parametrize("task", CLASSIFYING)
+def test_one_configuration_for_all_images(task):
+    presets = TASKS[task].part("presets")
+    assert list(presets) == ["tiny", "small", "default", "best"]
+    for name, make in presets.items():
+        config, meant = make(), PRESETS[name]()
+        assert (config.preset, config.model, config.train) == (name, meant.model, meant.train)
+        assert parse(["--preset", name], task) == config
+        assert from_plain(type(config), json.loads(json.dumps(to_plain(config))), "file") == config
+    if task in PROTOCOLS:
+        config = parse([], task)
+        assert Sizes(config.train_images, config.validation_images, config.test_images) == PROTOCOLS[task].sizes
+        assert parse(["--preset", "tiny"], task).train_images == 1_500
+    assert TASKS[task].part("train") is train_classifier
+
+
+def test_every_set_of_images_can_be_trained_on():
+    assert set(CLASSIFYING) == {*PROTOCOLS, "classify"}
+
+
+def test_figures_of_many_classes_and_of_none(tmp_path):
+    many = np.eye(40, dtype=int).tolist()
+    many[3][3] = 0  # nothing of this class to test on
+    figure = figures.confusion(many, [f"a class with a long name, number {i}" for i in range(40)])
+    assert max(figure.get_size_inches()) < 20
+    few = figures.confusion([[0, 0], [1, 2]], ["cat", "dog"])
+    assert {"-", "66.7%", "1"} <= {text.get_text() for text in few.axes[0].texts}
+    unmeasured = figures.training([{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}])
+    assert not unmeasured.axes[1].lines
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_configurations_survive_a_file(tmp_path, preset):
     config = PRESETS[preset]()
@@ -328,6 +373,8 @@ def test_the_command_line_changes_presets_and_files(tmp_path):
     assert again.out is None
     assert (again.train.seed, again.train.epochs) == (7, 9)
     assert essence(parse(["--resume", "--out", str(tmp_path / "r")])) == essence(config)
+    with pytest.raises(TaskError, match=r"of the task 'rotated-mnist'.*`equivax train rotated-mnist`"):
+        parse(["--config", str(tmp_path / "r")], "scale-mnist")
     with pytest.raises(TaskError, match="leave the other options away"):
         parse(["--resume", "--out", str(tmp_path / "r"), "--seed", "8"])
 
@@ -343,5 +390,5 @@ def test_the_command_line_changes_presets_and_files(tmp_path):
 )
 def test_files_that_are_no_configuration(content, says):
     with pytest.raises(TaskError) as error:
-        from_plain(RotatedMnistConfig, content, "file")
+        from_plain(ImageConfig, content, "file")
     assert says in str(error.value)

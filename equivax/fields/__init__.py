@@ -86,6 +86,7 @@ from ._restrict import restrict as restrict
 from ._reynolds import ReynoldsField as ReynoldsField
 from ._scalar_field import ScalarField as ScalarField
 from ._scalar_potential import ScalarPotential as ScalarPotential
+from ._scale_lift import ScaleLift as ScaleLift
 from ._second_order import SecondOrderField as SecondOrderField
 from ._second_order import Vertical as Vertical
 from ._solved_frame import solved_frame as solved_frame

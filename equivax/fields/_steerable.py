@@ -47,8 +47,12 @@ class SteerableOperator(eqx.Module):
         return assemble(self.weights, self.rep_in, self.rep_out, self.pair)
 
     def __call__(self, u: Signal) -> Signal:
-        symbol = assemble(widened(self.weights, u.dtype), self.rep_in, self.rep_out, self.pair)
-        return jnp.einsum("kpi,kio->po", self.jet(u), symbol.astype(u.dtype))
+        return self.of_jets(self.jet(u))
+
+    def of_jets(self, jets: Float[Array, "jets points channels"]) -> Signal:
+        """The operator on jets that are known already, wherever they were taken."""
+        symbol = assemble(widened(self.weights, jets.dtype), self.rep_in, self.rep_out, self.pair)
+        return jnp.einsum("kpi,kio->po", jets, symbol.astype(jets.dtype))
 
 
 class SteerableLayer(eqx.Module):
@@ -94,6 +98,10 @@ class SteerableLayer(eqx.Module):
         return self.operator.jet.target
 
     def __call__(self, u: Signal) -> Signal:
-        v = self.operator(u)
-        v = self.nonlinearity(v + jnp.broadcast_to(self.bias(u.dtype), v.shape))
-        return v if self.window is None else v * jnp.asarray(self.window(self.target), u.dtype)
+        return self.of_jets(self.operator.jet(u))
+
+    def of_jets(self, jets: Float[Array, "jets points channels"]) -> Signal:
+        """The layer on jets that are known already: those of another grid, as if they were of its own."""
+        v = self.operator.of_jets(jets)
+        v = self.nonlinearity(v + jnp.broadcast_to(self.bias(v.dtype), v.shape))
+        return v if self.window is None else v * jnp.asarray(self.window(self.target), v.dtype)

@@ -25,14 +25,15 @@ if TYPE_CHECKING:
     from ._classifier import ModelConfig as ModelConfig
     from ._classifier import build_classifier as build_classifier
     from ._config import PRESETS as PRESETS
-    from ._config import RotatedMnistConfig as RotatedMnistConfig
+    from ._config import ClassifyConfig as ClassifyConfig
+    from ._config import ImageConfig as ImageConfig
     from ._fit import Fitted as Fitted
     from ._fit import fit as fit
+    from ._image_classification import train_classifier as train_classifier
     from ._predict import PredictConfig as PredictConfig
     from ._predict import predict as predict
     from ._rebuild import ReportConfig as ReportConfig
     from ._rebuild import report as report
-    from ._rotated_mnist import train_rotated_mnist as train_rotated_mnist
     from ._run import Run as Run
     from ._run import open_run as open_run
     from ._train_config import TrainConfig as TrainConfig
@@ -53,14 +54,15 @@ _HOME = {
     "ModelConfig": "_classifier",
     "build_classifier": "_classifier",
     "PRESETS": "_config",
-    "RotatedMnistConfig": "_config",
+    "ClassifyConfig": "_config",
+    "ImageConfig": "_config",
     "Fitted": "_fit",
     "fit": "_fit",
+    "train_classifier": "_image_classification",
     "PredictConfig": "_predict",
     "predict": "_predict",
     "ReportConfig": "_rebuild",
     "report": "_rebuild",
-    "train_rotated_mnist": "_rotated_mnist",
     "Run": "_run",
     "open_run": "_run",
     "TrainConfig": "_train_config",

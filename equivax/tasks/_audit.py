@@ -37,8 +37,8 @@ def audit(
     """
     grid, group = model.grid, model.group
     # A picture like those the model was trained on: on noise a trained network may saturate, and prove nothing.
-    picture = grid.flatten(jnp.asarray(_picture(grid, 0.0, key), jnp.float32))
-    on_images = SignalAction(trivial(group), grid)
+    picture = grid.flatten(_in_channels(_picture(grid, 0.0, key), config.channels))
+    on_images = SignalAction(config.channels * trivial(group), grid)
     on_logits = TrivialAction(group, Euclidean(config.classes))
     logits = _Logits(model, grid)
     by_element = equivariance_by_element(logits, on_images, on_logits, picture)
@@ -47,7 +47,7 @@ def audit(
         larger = Dihedral(4)
         refused = rejects(
             logits,
-            SignalAction(trivial(larger), grid),
+            SignalAction(config.channels * trivial(larger), grid),
             TrivialAction(larger, Euclidean(config.classes)),
             picture,
             elements=REFLECTION[None],
@@ -66,6 +66,7 @@ def audit(
                 detail=f"observed order {refinement['order']:.1f}",
             ),
         )
+    verdicts += _scaling(model, config, refinements, key)
     return {
         "verdicts": verdicts.to_dicts(),
         "equivariance": {v.name: v.error for v in by_element},
@@ -80,11 +81,11 @@ class _Logits(eqx.Module):
     model: ImageClassifier
     grid: PixelGrid
 
-    def __call__(self, u: Float[Array, "points 1"]) -> Float[Array, " classes"]:
-        return self.model(self.grid.unflatten(u)[..., 0])
+    def __call__(self, u: Float[Array, "points channels"]) -> Float[Array, " classes"]:
+        return self.model(self.grid.unflatten(u))
 
 
-def _stages(model: ImageClassifier, picture: Float[Array, "points 1"]) -> VerdictTable:
+def _stages(model: ImageClassifier, picture: Float[Array, "points channels"]) -> VerdictTable:
     """One verdict for each part of the model: the stages of the cascade, then the read-out."""
     verdicts, u, actions = [], picture, model.cascade.actions
     for i, stage in enumerate(model.cascade.stages):
@@ -105,9 +106,9 @@ def _by_angle(
     weights = jax.tree.leaves(split(model)[0])
     for factor in refinements:
         finer = _refined(config, model.grid.height, factor, weights)
-        pictures = np.stack([_picture(finer.grid, angle, key) for angle in np.deg2rad(degrees)]).astype(np.float32)
+        pictures = [_picture(finer.grid, angle, key) for angle in np.deg2rad(degrees)]
         read = eqx.filter_jit(lambda m, u: m.invariants(u))
-        values = np.stack([np.asarray(read(finer, jnp.asarray(picture))) for picture in pictures])
+        values = np.stack([np.asarray(read(finer, _in_channels(picture, config.channels))) for picture in pictures])
         change = np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])
         result["error" if factor == 1 else f"error_{factor}x"] = change.tolist()
     return result
@@ -121,14 +122,40 @@ def _refined(config: ModelConfig, size: int, factor: int, weights: list[Array]) 
     return jax.tree.map(lambda leaf: next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf, places)
 
 
-def _picture(grid: PixelGrid, angle: float, key: PRNGKeyArray) -> Float[np.ndarray, "height width"]:
-    """A band-limited picture of six blobs inside the disc, turned by an angle (radians) and then sampled."""
+def _scaling(
+    model: ImageClassifier, config: ModelConfig, refinements: tuple[int, ...], key: PRNGKeyArray
+) -> tuple[Verdict, ...]:
+    """Whether a picture enlarged by one step is lifted to the same features one scale further on."""
+    if config.scales == 1:
+        return ()
+    weights, errors = jax.tree.leaves(split(model)[0]), []
+    for factor in refinements[:2]:
+        finer = _refined(config, model.grid.height, factor, weights)
+        lift = finer.lift
+        pictures = (_picture(finer.grid, 0.0, key, zoom) for zoom in (0.5, 0.5 * 2**0.5))
+        small, large = (lift(finer.grid.flatten(_in_channels(u, config.channels))) for u in pictures)
+        errors.append(float(jnp.max(jnp.abs(large[:-1] - small[1:])) / jnp.max(jnp.abs(large))))
+    name, statement = "a change of scale is a shift", "(L D u)_k = (L u)_{k+1}"
+    if errors[0] <= ROUNDING_FLOOR:
+        return (Verdict(name, statement, errors[0], 1.0, ROUNDING_FLOOR),)
+    order = float(np.log2(errors[0] / max(errors[-1], 1e-12)) / np.log2(refinements[1] / refinements[0]))
+    statement += " + O(h^p), p >= 2"
+    return (Verdict(name, statement, 2 / max(order, 1e-9), order, 1.0, detail=f"observed order {order:.1f}"),)
+
+
+def _picture(grid: PixelGrid, angle: float, key: PRNGKeyArray, zoom: float = 1.0) -> Float[np.ndarray, "height width"]:
+    """A band-limited picture of six blobs inside the disc, scaled and turned (radians), and then sampled."""
     centre_key, height_key = jax.random.split(key)
     side = grid.height * grid.spacing
     centres = np.asarray(jax.random.ball(centre_key, 2, shape=(6,)), np.float64) * side / 4
     heights = np.asarray(jax.random.uniform(height_key, (6,), minval=0.4, maxval=1.0), np.float64)
-    distances = np.linalg.norm((grid.points @ rotation(angle))[:, None] - centres, axis=-1)
+    distances = np.linalg.norm((grid.points @ rotation(angle))[:, None] / zoom - centres, axis=-1)
     return (np.exp(-(distances**2) / 2 / (side / 14) ** 2) @ heights).reshape(grid.shape)
+
+
+def _in_channels(picture: Float[np.ndarray, "height width"], channels: int) -> Float[Array, "height width channels"]:
+    """The picture in so many channels, of different strengths: a model must not get by on one of them."""
+    return jnp.asarray(picture[..., None] * np.linspace(1.0, 0.5, channels), jnp.float32)
 
 
 def _convergence(angles: dict[str, list[float]], config: ModelConfig, refinements: tuple[int, ...]) -> dict[str, Any]:

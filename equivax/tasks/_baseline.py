@@ -23,8 +23,8 @@ class PlainCNN(eqx.Module):
     hidden: eqx.nn.Linear
     out: eqx.nn.Linear
 
-    def __init__(self, width: int, hidden: int, classes: int, *, key: PRNGKeyArray):
-        channels = _channels(width)
+    def __init__(self, width: int, hidden: int, classes: int, colours: int = 1, *, key: PRNGKeyArray):
+        channels = _channels(width, colours)
         keys = jax.random.split(key, 7)
         self.convolutions = [
             eqx.nn.Conv2d(i, o, 3, padding=1, dtype=jnp.float32, key=k)
@@ -35,9 +35,9 @@ class PlainCNN(eqx.Module):
         self.out = eqx.nn.Linear(hidden, classes, dtype=jnp.float32, key=keys[6])
 
     def __call__(
-        self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None
+        self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " classes"]:
-        u = image[None]
+        u = image[None] if image.ndim == 2 else jnp.moveaxis(image, -1, 0)
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             u = jax.nn.relu(norm(convolution(u)))
             if i in (1, 3):
@@ -51,15 +51,15 @@ class PlainCNN(eqx.Module):
         return self.out(z)
 
 
-def _channels(width: int) -> tuple[int, ...]:
-    return (1, width, width, 2 * width, 2 * width, 2 * width)
+def _channels(width: int, colours: int) -> tuple[int, ...]:
+    return (colours, width, width, 2 * width, 2 * width, 2 * width)
 
 
-def build_baseline(parameters: int, classes: int = 10, *, key: PRNGKeyArray) -> PlainCNN:
+def build_baseline(parameters: int, classes: int = 10, colours: int = 1, *, key: PRNGKeyArray) -> PlainCNN:
     """The plain network whose number of weights is nearest to `parameters`, and the widest of those within 2 %."""
 
     def count(width: int, hidden: int) -> int:
-        channels = _channels(width)
+        channels = _channels(width, colours)
         convolutions = sum(9 * i * o + 3 * o for i, o in itertools.pairwise(channels))
         return convolutions + (channels[-1] + 1) * hidden + (hidden + 1) * classes
 
@@ -77,7 +77,7 @@ def build_baseline(parameters: int, classes: int = 10, *, key: PRNGKeyArray) -> 
             continue
         best = (error, width, hidden)
     assert best is not None
-    model = PlainCNN(best[1], best[2], classes, key=key)
+    model = PlainCNN(best[1], best[2], classes, colours, key=key)
     assert count_parameters(model) == count(best[1], best[2])
     return model
 
@@ -94,7 +94,11 @@ def turned(loss: Loss) -> Loss:
     return augmented
 
 
-def _turn(image: Float[Array, "height width"], angle: Float[Array, ""]) -> Float[Array, "height width"]:
+def _turn(
+    image: Float[Array, "height width *channels"], angle: Float[Array, ""]
+) -> Float[Array, "height width *channels"]:
+    if image.ndim == 3:
+        return jax.vmap(_turn, (2, None), 2)(image, angle)
     height, width = image.shape
     x = jnp.arange(width, dtype=image.dtype) - (width - 1) / 2
     y = (height - 1) / 2 - jnp.arange(height, dtype=image.dtype)

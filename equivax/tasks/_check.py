@@ -13,7 +13,7 @@ from ._audit import audit
 from ._registry import task_of
 from ._run import Run, open_run
 from ._show import failed, verdict_table
-from ._trained import load_model, stored_config
+from ._trained import load_model, stored_config, trained_config
 
 
 @dataclass(frozen=True)
@@ -42,4 +42,4 @@ def check(config: CheckConfig, *, console: Console | None = None) -> int:
 
 def audit_classifier(run: Run, key: PRNGKeyArray) -> list[dict[str, Any]]:
     """The verdicts on the classifier of a finished run."""
-    return audit(load_model(run), stored_config(run).model, key=key)["verdicts"]
+    return audit(load_model(run), trained_config(run), key=key)["verdicts"]

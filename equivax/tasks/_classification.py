@@ -43,7 +43,7 @@ class Logits:
         self._call = jax.jit(lambda weights, images: jax.vmap(eqx.combine(weights, constants))(images))
 
     def __call__(
-        self, model: Any, images: Float[np.ndarray, "n height width"], *, console: Console | None = None
+        self, model: Any, images: Float[np.ndarray, "n height width *channels"], *, console: Console | None = None
     ) -> Float[np.ndarray, "n classes"]:
         weights, _ = split(model)
         out = []
@@ -51,7 +51,7 @@ class Logits:
             for start in range(0, len(images), self._batch):
                 part = images[start : start + self._batch]
                 missing = self._batch - len(part)
-                padded = np.pad(part, ((0, missing), (0, 0), (0, 0))) if missing else part
+                padded = np.pad(part, ((0, missing), *((0, 0),) * (part.ndim - 1))) if missing else part
                 out.append(np.asarray(self._call(weights, padded))[: len(part)])
                 bar.to(start + len(part))
         return np.concatenate(out)

@@ -1,19 +1,25 @@
 """Images to classes: an equivariant partial neural differential equation, read out invariantly."""
 
+import math
 import re
 from dataclasses import dataclass
+from typing import Annotated
 
 import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import tyro
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..dynamics import Cascade, Flow, InvariantController, Steps
-from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantReadout, SteerableLayer
+from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantReadout, ScaleLift, SteerableLayer
 from ..geometry import PixelGrid
 from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
 from ._errors import TaskError
+
+# The width of the Gaussian of the lift, in pixels of the first grid; and the narrowest that pixels can sample, in theirs.
+LIFT_WIDTH, NARROWEST = 0.75, 0.4
 
 
 @dataclass(frozen=True)
@@ -56,21 +62,29 @@ class ModelConfig:
     """The probability that a feature of the field is left out in training."""
     head_dropout: float = 0.3
     """The probability that an invariant is left out in training."""
-    classes: int = 10
-    """The number of classes."""
+    scales: int = 1
+    """Scales, a factor of the root of 2 apart, at which the image is looked at with the same weights; 4 reach down to objects
+    of a third of the size. With 1 the model knows one scale."""
+    classes: Annotated[int, tyro.conf.Suppress] = 10
+    """The number of classes: as many as the data have."""
+    channels: Annotated[int, tyro.conf.Suppress] = 1
+    """Numbers in a pixel, each invariant under the group: 1 for grey images, 3 in colour, as the data have it."""
 
 
 class ImageClassifier(eqx.Module):
     r"""An invariant classifier, $u \mapsto \mathrm{MLP}(\text{invariants}(\Phi(u)))$ with $\Phi$ a `Cascade`.
 
-    `model(image)` takes one image `(28, 28)` of grey values in [0, 1] and returns the logits `(classes,)`; with a `key`
-    it drops features out, as in training. Other square sizes are read as finer or coarser samples of the same square.
+    `model(image)` takes one square image `(size, size)` of grey values in [0, 1], or `(size, size, channels)` in colour, and
+    returns the logits `(classes,)`; with a `key` it drops features out, as in training. The grids of the evolution divide
+    the square of the image, whatever its size: more pixels are finer samples of the same picture. With several `scales` the
+    lift is a `ScaleLift`, and invariants are the largest over the scales.
     """
 
     cascade: Cascade
     readout: InvariantReadout
     head: eqx.nn.MLP
     head_dropout: float = eqx.field(static=True)
+    scales: int = eqx.field(static=True, default=1)
 
     @property
     def grid(self) -> PixelGrid:
@@ -82,8 +96,15 @@ class ImageClassifier(eqx.Module):
         """The group under which the logits are invariant."""
         return self.cascade.action_in.group
 
+    @property
+    def lift(self) -> ScaleLift:
+        """The first layer of the cascade, at each scale."""
+        layer = self.cascade.stages[0]
+        assert isinstance(layer, SteerableLayer)
+        return ScaleLift(layer, self.scales)
+
     def __call__(
-        self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None
+        self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " classes"]:
         field_key, head_key = (None, None) if key is None else jax.random.split(key)
         z = self.invariants(image, key=field_key)
@@ -92,12 +113,23 @@ class ImageClassifier(eqx.Module):
             z = z * keep.astype(z.dtype) / (1 - self.head_dropout)
         return self.head(z)
 
-    def invariants(self, image: Float[Array, "height width"], *, key: PRNGKeyArray | None = None) -> Float[Array, " m"]:
-        """The invariants that the classes are decided on."""
-        return self.readout(self.cascade(self.grid.flatten(image), key))
+    def invariants(
+        self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
+    ) -> Float[Array, " m"]:
+        """The invariants that the classes are decided on: of several scales, the largest of each."""
+        u = self.grid.flatten(image)
+        if self.scales == 1:
+            return self.readout(self.cascade(u, key))
+        rest = Cascade(self.cascade.stages[1:])
+        return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(self.lift(u)), axis=0)
 
-    def evolution(self, image: Float[Array, "height width"], n: int) -> list[tuple[float, Float[Array, "h w"]]]:
-        """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image."""
+    def evolution(
+        self, image: Float[Array, "height width *channels"], n: int
+    ) -> list[tuple[float, Float[Array, "h w"]]]:
+        """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image.
+
+        Of several scales, at the first.
+        """
         moments = self.cascade.path(self.grid.flatten(image), n)[1:]
         # A lift and a down-sampling take no time: of several moments at one time on one grid the last one counts.
         latest = {(t, grid): u for t, grid, u in moments}
@@ -106,8 +138,11 @@ class ImageClassifier(eqx.Module):
             for (t, grid), u in latest.items()
         ]
 
-    def count(self, image: Float[Array, "height width"]) -> dict[str, int]:
-        """Steps of the solver and evaluations of the field for one image: exact for adaptive steps, which depend on it."""
+    def count(self, image: Float[Array, "height width *channels"]) -> dict[str, int]:
+        """Steps of the solver and evaluations of the field for one image: exact for adaptive steps, which depend on it.
+
+        Of several scales, those of the first are counted once for each.
+        """
         u, steps, evaluations = self.grid.flatten(image), 0, 0
         flows = [stage for stage in self.cascade.stages if isinstance(stage, Flow)]
         adaptive = any(not isinstance(flow.controller, Steps) for flow in flows)
@@ -119,7 +154,7 @@ class ImageClassifier(eqx.Module):
                 evaluations += n * _evaluations_per_step(stage.solver)
             if adaptive:  # the signal matters to nobody else
                 u = stage(u)
-        return {"steps": steps, "function_evaluations": evaluations}
+        return {"steps": self.scales * steps, "function_evaluations": self.scales * evaluations}
 
 
 def group_named(name: str) -> AbstractGroup:
@@ -146,8 +181,20 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
 
     `refine` samples the same continuous model more finely: every grid has `refine` times as many pixels across over the
     same square, while stencils keep their width. The weights mean the same at any refinement.
+
+    **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, and
+    images whose pixels are wider than the Gaussians that are to differentiate them.
     """
     group = group_named(config.group)
+    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * 2 ** ((config.scales - 1) / 2) - 1e-9)
+    if config.scales < 1:
+        raise TaskError(f"scales is {config.scales}; expected 1, for no more than the image itself, or more.")
+    if size * refine < smallest:
+        raise TaskError(
+            f"images of {size} x {size} pixels are smaller than the stencils: on {config.fine} x {config.fine} points "
+            f"(--fine) the model needs at least {smallest} x {smallest}. Give larger images, enlarge those of your own with "
+            "--size, or make --fine smaller."
+        )
     image, fine, coarse = (PixelGrid(n, n, size / n) for n in (size, config.fine, config.coarse))
     finer = {
         grid: PixelGrid(grid.height * refine, grid.width * refine, grid.spacing / refine)
@@ -175,8 +222,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         )
         return Flow(field, field.action.space, _solver(config.solver), _controller(config, steps), t0=t0, t1=t1)
 
-    lift_jet = GaussianJet(finer[image], finer[fine], config.lift_order, 0.75 * fine.spacing)
-    lift = SteerableLayer(trivial(group), fine_rep, lift_jet, window=disc, key=keys[0])
+    lift_jet = GaussianJet(finer[image], finer[fine], config.lift_order, LIFT_WIDTH * fine.spacing)
+    lift = SteerableLayer(config.channels * trivial(group), fine_rep, lift_jet, window=disc, key=keys[0])
     down_jet = GaussianJet(finer[fine], finer[coarse], 2, wide * fine.spacing)
     down = SteerableLayer(fine_rep, coarse_rep, down_jet, window=disc, key=keys[1])
     stages = (
@@ -196,7 +243,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     head = eqx.nn.MLP(
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
     )
-    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout)
+    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.scales)
 
 
 def _solver(name: str) -> diffrax.AbstractSolver:

@@ -13,11 +13,13 @@ from ._trained import stored_config
 
 
 class Prepared(NamedTuple):
-    """What a run needs before it has a folder: data and model, and where the data are from, with a checksum."""
+    """What a run needs before it has a folder: data and model, where the data are from, with a checksum, and what else of
+    the data has to be known to make the model again."""
 
     content: Any
     source: str
     checksum: str
+    about: dict[str, Any] = {}  # noqa: RUF012  (a NamedTuple shares it, and nobody writes to it)
 
 
 def conduct(
@@ -50,7 +52,7 @@ def conduct(
     if config.resume:
         run = _resumed(config, prepared)
     else:
-        about = {"source": prepared.source, "checksum": prepared.checksum}
+        about = prepared.about | {"source": prepared.source, "checksum": prepared.checksum}
         run = create_run(config.out, task, to_plain(essence(config)), command=command, data=about)
     try:
         console.print(f"Run: {run.path}", soft_wrap=True)

@@ -60,24 +60,25 @@ def training(history: Sequence[dict[str, Any]]) -> Any:
         left.plot(epochs, [line["loss"] for line in history], color=_BLUE, marker="o", markersize=3)
         left.set(title="Training loss", xlabel="epoch", ylabel="mean cross-entropy")
         left.set_ylim(bottom=0)
-        measured = [line["validation_accuracy"] * 100 for line in history]
-        right.plot(epochs, measured, color=_GREEN, marker="o", markersize=3)
-        right.set(title="Validation accuracy", xlabel="epoch", ylabel="%")
-        right.annotate(
-            f"{measured[-1]:.2f} %",
-            (epochs[-1], measured[-1]),
-            (-6, -14),
-            textcoords="offset points",
-            ha="right",
-            color=_GREEN,
-        )
+        right.set(title="Validation accuracy", xlabel="epoch", ylabel="%", xlim=left.get_xlim())
+        # Without images to validate on, there is no line.
+        if measured := [line["validation_accuracy"] * 100 for line in history if "validation_accuracy" in line]:
+            right.plot(epochs, measured, color=_GREEN, marker="o", markersize=3)
+            right.annotate(
+                f"{measured[-1]:.2f} %",
+                (epochs[-1], measured[-1]),
+                (-6, -14),
+                textcoords="offset points",
+                ha="right",
+                color=_GREEN,
+            )
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)
         return figure
 
 
 def evolution(images: Sequence[np.ndarray], paths: Sequence[Sequence[tuple[float, np.ndarray]]]) -> Any:
-    """The digits evolving in t: each row one digit, on the left as it came, then the energy of its features."""
+    """Images evolving in t: each row one image, on the left as it came, then the energy of its features."""
     with _style() as Figure:
         columns = 1 + max(len(path) for path in paths)
         figure = Figure(figsize=(1.05 * columns + 0.3, 1.12 * len(images) + 0.35))
@@ -98,43 +99,68 @@ def evolution(images: Sequence[np.ndarray], paths: Sequence[Sequence[tuple[float
 
 
 def accuracy_by_angle(series: Sequence[tuple[str, dict[str, Any]]]) -> Any:
-    """Accuracy over the angle by which the image was turned, with 95 % intervals; one line for each model."""
+    """Accuracy over the angle (degrees) by which the image was turned; one line for each model."""
     with _style() as Figure:
-        figure = Figure(figsize=(8.4, 3.4))
-        axes = figure.subplots()
-        for (name, measured), colour in zip(series, _COLOURS, strict=False):
-            rows = [row for row in zip(*(measured[k] for k in ("degrees", "accuracy", "count")), strict=True) if row[2]]
-            degrees, accuracy, counts = (np.array(column, float) for column in zip(*rows, strict=True))
-            band = np.array([wilson(a * n, n) for a, n in zip(accuracy, counts, strict=True)])
-            axes.fill_between(degrees, 100 * band[:, 0], 100 * band[:, 1], color=colour, alpha=0.16, linewidth=0)
-            axes.plot(degrees, 100 * accuracy, color=colour, marker="o", markersize=3, label=name)
-        axes.set(title="Accuracy by angle of rotation", xlabel="angle / degrees", ylabel="accuracy / %", xlim=(0, 360))
+        figure, axes = _accuracy_over(Figure, series)
+        axes.set(title="Accuracy by angle of rotation", xlabel="angle / degrees", xlim=(0, 360))
         axes.set_xticks(range(0, 361, 45))
-        axes.legend(loc="lower right")
         return figure
 
 
-def confusion(matrix: Sequence[Sequence[int]]) -> Any:
+def accuracy_by_zoom(series: Sequence[tuple[str, dict[str, Any]]]) -> Any:
+    """Accuracy over the scale of the image; one line for each model."""
+    with _style() as Figure:
+        figure, axes = _accuracy_over(Figure, series)
+        axes.set(title="Accuracy by scale", xlabel="scale of the image")
+        return figure
+
+
+def _accuracy_over(Figure: Any, series: Sequence[tuple[str, dict[str, Any]]]) -> tuple[Any, Any]:
+    """Lines with 95 % intervals."""
+    figure = Figure(figsize=(8.4, 3.4))
+    axes = figure.subplots()
+    for (name, measured), colour in zip(series, _COLOURS, strict=False):
+        rows = [row for row in zip(*(measured[k] for k in ("at", "accuracy", "count")), strict=True) if row[2]]
+        at, accuracy, counts = (np.array(column, float) for column in zip(*rows, strict=True))
+        band = np.array([wilson(a * n, n) for a, n in zip(accuracy, counts, strict=True)])
+        axes.fill_between(at, 100 * band[:, 0], 100 * band[:, 1], color=colour, alpha=0.16, linewidth=0)
+        axes.plot(at, 100 * accuracy, color=colour, marker="o", markersize=3, label=name)
+    axes.set(ylabel="accuracy / %")
+    axes.legend(loc="lower right")
+    return figure, axes
+
+
+# With more classes than this, cells are too small for numbers, and colours have to do.
+_WRITTEN = 30
+
+
+def confusion(matrix: Sequence[Sequence[int]], names: Sequence[str] | None = None) -> Any:
     """Which class was called which: counts off the diagonal, the recall of each class on it."""
     with _style() as Figure:
         counts = np.asarray(matrix, float)
-        figure = Figure(figsize=(5.4, 5.0))
+        names = [shortened(name) for name in names or map(str, range(len(counts)))]
+        longest, written = max(map(len, names)), len(counts) <= _WRITTEN
+        side = min(14.0, max(5.0, 0.46 * len(counts))) + 0.07 * longest
+        figure = Figure(figsize=(side + 0.4, side))
         axes = figure.subplots()
         off = counts.copy()
         np.fill_diagonal(off, np.nan)
         largest = max(1.0, float(np.nanmax(off)))
         axes.imshow(off, cmap="OrRd", vmin=0, vmax=1.25 * largest)
         axes.grid(False)
-        for i, row in enumerate(counts):
+        for i, row in enumerate(counts if written else []):
             for j, count in enumerate(row):
                 if i == j:
-                    text = f"{100 * count / max(1.0, row.sum()):.1f}%"
+                    # A class without test images has no recall.
+                    text = f"{100 * count / row.sum():.1f}%" if row.sum() else "-"
                     axes.text(j, i, text, ha="center", va="center", fontsize=8, color=_GREEN, weight="bold")
                 elif count:
                     colour = "white" if count > 0.6 * largest else "black"
                     axes.text(j, i, f"{count:.0f}", ha="center", va="center", fontsize=8, color=colour)
-        ticks = range(len(counts))
-        axes.set(title="Confusions", xlabel="called", ylabel="is", xticks=ticks, yticks=ticks)
+        ticks, size = range(len(counts)), 10 if written else max(4.0, 300 / len(counts))
+        axes.set(title="Confusions", xlabel="called", ylabel="is")
+        axes.set_xticks(ticks, names, rotation=90 if longest > 2 else 0, fontsize=size)
+        axes.set_yticks(ticks, names, fontsize=size)
         return figure
 
 
@@ -143,7 +169,9 @@ def mistakes(images: Sequence[np.ndarray], texts: Sequence[str]) -> Any:
     with _style() as Figure:
         columns = 8
         rows = max(1, -(-len(images) // columns))
-        figure = Figure(figsize=(8.4, 1.32 * rows))
+        # A name on a line of its own takes room above its image.
+        lines = max((text.count("\n") for text in texts), default=1)
+        figure = Figure(figsize=(8.4, (1.16 + 0.16 * lines) * rows))
         for axes in figure.subplots(rows, columns, squeeze=False).ravel():
             axes.set_axis_off()
         for axes, image, text in zip(figure.axes, images, texts, strict=False):
@@ -189,6 +217,11 @@ def refinement(found: dict[str, Any]) -> Any:
         axes.minorticks_off()
         axes.legend(loc="best")
         return figure
+
+
+def shortened(name: str, letters: int = 16) -> str:
+    """The name of a class, cut where it would not fit."""
+    return name if len(name) <= letters else f"{name[: letters - 1]}…"
 
 
 def _curves(table: dict[str, Any], over: str) -> list[tuple[str, Any]]:

@@ -3,36 +3,34 @@
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 
-# Sectors of 15 degrees: with 50,000 images about 2,080 in each.
-_SECTORS = 24
+# Of 50,000 images about 2,080 are in each of them; sectors of angles have 15 degrees.
+_INTERVALS = 24
 
 
-def measure(
-    logits: Float[np.ndarray, "n classes"], labels: Shaped[np.ndarray, " n"], angles: Float[np.ndarray, " n"]
-) -> dict[str, Any]:
-    """Accuracy over all and by angle (with counts of images for the error bars), and the matrix of confusions.
-
-    **Arguments:** `angles`: in radians, [0, 2 pi).
-
-    **Returns:** `confusion[i][j]` counts the images of class i that were called j.
-    """
-    called = logits.argmax(axis=1)
-    right = called == labels
-    sector = np.minimum((angles / (2 * np.pi) * _SECTORS).astype(int), _SECTORS - 1)
-    counts = np.bincount(sector, minlength=_SECTORS)
-    hits = np.bincount(sector, weights=right, minlength=_SECTORS)
-    classes = logits.shape[1]
+def measure(logits: Float[np.ndarray, "n classes"], labels: Shaped[np.ndarray, " n"]) -> dict[str, Any]:
+    """Accuracy over all, and the matrix of confusions: `confusion[i][j]` counts the images of class i that were called j."""
+    called, classes = logits.argmax(axis=1), logits.shape[1]
     confusion = np.bincount(labels.astype(int) * classes + called, minlength=classes**2).reshape(classes, classes)
+    return {"accuracy": float((called == labels).mean()), "confusion": confusion.tolist()}
+
+
+def accuracy_over(
+    values: Float[np.ndarray, " n"], interval: tuple[float, float], right: Bool[np.ndarray, " n"]
+) -> dict[str, Any]:
+    """Accuracy over a quantity that images differ in: in equal parts of `interval`, with counts for the error bars.
+
+    **Returns:** `at`, the middle of each part, `accuracy`, None where there is no image, and `count`.
+    """
+    low, high = interval
+    place = np.clip(((values - low) / (high - low) * _INTERVALS).astype(int), 0, _INTERVALS - 1)
+    counts = np.bincount(place, minlength=_INTERVALS)
+    hits = np.bincount(place, weights=right, minlength=_INTERVALS)
     return {
-        "accuracy": float(right.mean()),
-        "by_angle": {
-            "degrees": [(i + 0.5) * 360 / _SECTORS for i in range(_SECTORS)],
-            "accuracy": [float(h / c) if c else None for h, c in zip(hits, counts, strict=True)],
-            "count": [int(c) for c in counts],
-        },
-        "confusion": confusion.tolist(),
+        "at": [low + (i + 0.5) * (high - low) / _INTERVALS for i in range(_INTERVALS)],
+        "accuracy": [float(h / c) if c else None for h, c in zip(hits, counts, strict=True)],
+        "count": [int(c) for c in counts],
     }
 
 

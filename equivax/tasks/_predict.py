@@ -10,14 +10,28 @@ import tyro
 from jaxtyping import Float
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from ..data import DataError, UserImages, atomic_path, read_images, read_labels, read_states, write_text
+from ..data import (
+    DataError,
+    UserImages,
+    atomic_path,
+    expect_channels,
+    read_images,
+    read_labels,
+    read_states,
+    settle_channels,
+    write_text,
+)
 from ._classification import Logits, accuracy
+from ._config import ClassifyConfig
 from ._errors import TaskError
 from ._measure import softmax
+from ._progress import Bar
 from ._registry import task_of
 from ._run import Run, open_run
-from ._trained import load_model
+from ._show import show_skipped
+from ._trained import load_model, seen_images, stored_config
 
 _SHOWN = 20
 
@@ -29,16 +43,22 @@ class PredictConfig:
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
     images: tyro.conf.Positional[Path]
-    """A .npy array (height, width) or (n, height, width), a picture, or a folder of pictures: bright strokes on black. For
-    double-spring a .npy of states (n, 4, 3), for nbody of states (n, particles, 7): rows of place, velocity, charge."""
+    """A .npy array (height, width) or (n, height, width), in colour with a last axis of 3, a picture, or a folder of pictures,
+    like those that the model was trained on; digits are bright strokes on black. For double-spring a .npy of states
+    (n, 4, 3), for nbody of states (n, particles, 7): rows of place, velocity, charge."""
     out: Path | None = None
-    """Where to write the labels: .npy (whole numbers) or .csv (name, label, probability); by default they are printed."""
+    """Where to write the labels: .npy (numbers of the classes) or .csv (name, label, probability); by default they are
+    printed."""
     probabilities: Path | None = None
     """Where to write the probabilities of all classes, .npy (n, classes)."""
     labels: Path | None = None
     """True labels, .npy (n,), for the accuracy."""
     invert: bool = False
     """The images are dark strokes on white."""
+    grey: bool = False
+    """Take the colours away, for a model that was trained on grey images."""
+    skip_bad: bool = False
+    """Leave out the files of a folder that cannot be read, and count them."""
 
 
 def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndarray:
@@ -55,7 +75,8 @@ def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndar
     run = open_run(config.run)
     if task_of(run.task()).states is not None:
         return _continue(run, config, console)
-    images = read_images(config.images)
+    images = _images(run, config, console)
+    class_names = seen_images(run).class_names
     probabilities = _probabilities(run, images, config, console)
     labels = probabilities.argmax(axis=1)
     if config.labels is not None:
@@ -63,11 +84,12 @@ def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndar
         console.print(f"Accuracy {accuracy(probabilities, true):.2%} on {len(labels):,} images.")
     if config.probabilities is not None:
         _save(config.probabilities, probabilities)
-    rows = [(name, int(i), float(p[i])) for name, i, p in zip(images.names, labels, probabilities, strict=True)]
+    rows = [(name, class_names[i], float(p[i])) for name, i, p in zip(images.names, labels, probabilities, strict=True)]
     if config.out is None:
         table = Table("image", "label", "probability")
         for name, label, probability in rows[:_SHOWN]:
-            table.add_row(name, str(label), f"{probability:.1%}")
+            # `Text`: a name may hold brackets, which rich would take for markup.
+            table.add_row(Text(name), Text(label), f"{probability:.1%}")
         console.print(table)
         if len(rows) > _SHOWN:
             console.print(f"and {len(rows) - _SHOWN:,} more; write them all to a file with --out.")
@@ -90,13 +112,25 @@ def _continue(run: Run, config: PredictConfig, console: Console) -> np.ndarray:
     assert task.states is not None
     if config.out is None or config.out.suffix != ".npy":
         raise TaskError(f"--out: name a .npy file for what the model of {run.task()} predicts.")
-    if config.probabilities is not None or config.labels is not None or config.invert:
-        raise TaskError("--probabilities, --labels and --invert are for images.")
+    if config.probabilities is not None or config.labels is not None or config.invert or config.grey or config.skip_bad:
+        raise TaskError("--probabilities, --labels, --invert, --grey and --skip-bad are for images.")
     states = read_states(config.images, task.states)
     future = task.part("predict")(run, states)
     _save(config.out, future)
     console.print(f"{len(future):,} predictions {future.shape} in {config.out}.", soft_wrap=True)
     return future
+
+
+def _images(run: Run, config: PredictConfig, console: Console) -> UserImages:
+    """The images as the model of `run` has to see them: in its channels, and fitted into its square if training did so."""
+    seen, trained, where = seen_images(run), stored_config(run), str(config.images)
+    size = trained.size if isinstance(trained, ClassifyConfig) else None
+    with Bar(console, "reading images") as bar:
+        found = read_images(config.images, size=size, skip_bad=config.skip_bad, advance=bar.to)
+    show_skipped(console, found.skipped)
+    if config.grey and seen.channels == 1:
+        found = settle_channels(found, "grey", where)
+    return expect_channels(found, seen.channels, where)
 
 
 def _probabilities(

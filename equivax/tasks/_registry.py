@@ -41,16 +41,30 @@ def task_of(name: str) -> Task:
     return TASKS[name]
 
 
-TASKS = {
-    "rotated-mnist": Task(
-        "digits turned by any angle: 10,000 to train, 50,000 to test",
-        config="_config:RotatedMnistConfig",
-        presets="_config:PRESETS",
-        train="_rotated_mnist:train_rotated_mnist",
+def _images(presets: str, summary: str, config: str = "ImageConfig") -> Task:
+    """A task of classifying images; they differ in their data only."""
+    return Task(
+        summary,
+        config=f"_config:{config}",
+        presets=f"_config:{presets}",
+        train="_image_classification:train_classifier",
         audit="_check:audit_classifier",
         draw="_report:draw_from_metrics",
         template="_report.html.jinja",
         captions="_report:CAPTIONS",
+    )
+
+
+TASKS = {
+    "rotated-mnist": _images("PRESETS", "digits turned by any angle: 10,000 to train, 50,000 to test"),
+    "mnist": _images("MNIST", "digits as they were written: 55,000 to train, 10,000 to test"),
+    "fashion-mnist": _images("FASHION_MNIST", "clothes, shoes and bags, upright: 55,000 to train, 10,000 to test"),
+    "scale-mnist": _images("SCALE_MNIST", "digits scaled down to .3 of their size: 9,000 to train, 50,000 to test"),
+    "scale-fashion": _images("SCALE_FASHION", "clothes, shoes and bags, scaled: 9,000 to train, 50,000 to test"),
+    "rs-mnist": _images("RS_MNIST", "digits turned and scaled, on 56 x 56 pixels: 4,500 to train, 50,000 to test"),
+    "rs-fashion": _images("RS_FASHION", "clothes, shoes and bags, turned and scaled: 4,500 to train, 50,000 to test"),
+    "classify": _images(
+        "CLASSIFY", "images of your own, in a folder for each class, or named in a table", "ClassifyConfig"
     ),
     "double-spring": Task(
         "two masses on springs: 500 chunks of .8 seconds to train, 30 seconds to predict",

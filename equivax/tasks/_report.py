@@ -18,6 +18,11 @@ CAPTIONS = (
         "An invariant model has a level line; the bands are 95 % intervals.",
     ),
     (
+        "accuracy_by_zoom.png",
+        "Accuracy by scale",
+        "What is small has fewer pixels to tell it apart; the bands are 95 % intervals.",
+    ),
+    (
         "equivariance.png",
         "Error of equivariance",
         "Where the rotation maps the pixels to themselves the error is rounding; between, it is what sampling costs.",
@@ -29,7 +34,7 @@ CAPTIONS = (
     ),
     (
         "evolution.png",
-        "Digits evolving in t",
+        "Images evolving in t",
         "The image on the left, then the energy of the features as the PDE runs.",
     ),
     ("training.png", "Training", "The loss on the training images, and the accuracy on the validation images."),
@@ -41,14 +46,15 @@ CAPTIONS = (
 def draw_from_metrics(run: Run, metrics: dict[str, Any]) -> None:
     """Draw the figures that follow from `metrics` alone; those that show images are drawn where the images are."""
     run.figures.mkdir(exist_ok=True)
-    series = [("equivax", metrics["accuracy_by_angle"])]
-    series += [(found["title"], found["accuracy_by_angle"]) for found in metrics.get("baseline", {}).values()]
+    rows = [{**metrics, "title": "equivax"}, *metrics.get("baseline", {}).values()]
     audit = metrics["audit"]
     figures = {
         "training.png": _figures.training(metrics["history"]),
-        "accuracy_by_angle.png": _figures.accuracy_by_angle(series),
-        "confusion.png": _figures.confusion(metrics["confusion"]),
+        "confusion.png": _figures.confusion(metrics["confusion"], metrics["class_names"]),
     }
+    for name, draw in (("angle", _figures.accuracy_by_angle), ("zoom", _figures.accuracy_by_zoom)):
+        if measured := [(row["title"], row[f"accuracy_by_{name}"]) for row in rows if f"accuracy_by_{name}" in row]:
+            figures[f"accuracy_by_{name}.png"] = draw(measured)
     if audit.get("angles"):
         figures["equivariance.png"] = _figures.equivariance(audit["angles"])
     if audit.get("refinement", {}).get("sizes"):
@@ -72,7 +78,7 @@ def write_report(run: Run, metrics: dict[str, Any], config: dict[str, Any]) -> P
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = lambda value: f"{100 * value:.2f} %"
+    environment.filters["percent"] = lambda value: "-" if value is None else f"{100 * value:.2f} %"
     environment.filters["scientific"] = lambda value: "-" if value is None else f"{value:.2e}"
     figures = [
         {"title": title, "text": text, "data": base64.b64encode((run.figures / name).read_bytes()).decode()}

@@ -1,5 +1,6 @@
 """What a run says at the end: short tables."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -51,7 +52,7 @@ def show_metrics(console: Console, metrics: dict[str, Any], folder: str) -> None
             row["title"],
             f"{row['parameters']:,}",
             f"{row['test_accuracy']:.2%}",
-            f"{row['validation_accuracy']:.2%}",
+            "-" if row["validation_accuracy"] is None else f"{row['validation_accuracy']:.2%}",
             f"{row['seconds_training']:.0f} s",
         )
     console.print(table)
@@ -60,6 +61,14 @@ def show_metrics(console: Console, metrics: dict[str, Any], folder: str) -> None
             "[bold red]Only the embedded subset of 5,000 images was at hand: these numbers do not compare with others.[/]"
         )
     console.print(f"{metrics['seconds_total']:.0f} s in all. Report: {folder}/report.html", soft_wrap=True)
+
+
+def show_skipped(console: Console, skipped: Sequence[str]) -> None:
+    """How many files were left out, and the first of them, each with its reason."""
+    if skipped:
+        console.print(f"[bold red]Skipped {len(skipped):,} file{'s' * (len(skipped) > 1)} that cannot be read:[/]")
+    for line in skipped[:10]:
+        console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _scientific(value: float | int | None) -> str:
