@@ -17,6 +17,7 @@ from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantRea
 from ..geometry import PixelGrid
 from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
 from ._errors import TaskError
+from ._turn import turn
 
 # The width of the Gaussian of the lift, in pixels of the first grid; and the narrowest that pixels can sample, in theirs.
 LIFT_WIDTH, NARROWEST = 0.75, 0.4
@@ -65,6 +66,9 @@ class ModelConfig:
     scales: int = 1
     """Scales, a factor of the root of 2 apart, at which the image is looked at with the same weights; 4 reach down to objects
     of a third of the size. With 1 the model knows one scale."""
+    turns: int = 2
+    """Predictions are averaged over so many turns of the image between two of a finite group: they are invariant under a group
+    that has so many times more turns, as far as pixels allow, at so many times the cost. Training is not touched."""
     classes: Annotated[int, tyro.conf.Suppress] = 10
     """The number of classes: as many as the data have."""
     channels: Annotated[int, tyro.conf.Suppress] = 1
@@ -78,6 +82,10 @@ class ImageClassifier(eqx.Module):
     returns the logits `(classes,)`; with a `key` it drops features out, as in training. The grids of the evolution divide
     the square of the image, whatever its size: more pixels are finer samples of the same picture. With several `scales` the
     lift is a `ScaleLift`, and invariants are the largest over the scales.
+
+    Without a key the logits are a Reynolds average over turns $R_j$ that stand for the cosets of a finite group in one with
+    `turns` times as many rotations, $\\tfrac1m \\sum_j \\mathrm{logits}(R_j u)$: what is left of the algebraic error of the
+    finite group is that of the larger one.
     """
 
     cascade: Cascade
@@ -85,6 +93,7 @@ class ImageClassifier(eqx.Module):
     head: eqx.nn.MLP
     head_dropout: float = eqx.field(static=True)
     scales: int = eqx.field(static=True, default=1)
+    turns: int = eqx.field(static=True, default=1)
 
     @property
     def grid(self) -> PixelGrid:
@@ -106,9 +115,18 @@ class ImageClassifier(eqx.Module):
     def __call__(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " classes"]:
-        field_key, head_key = (None, None) if key is None else jax.random.split(key)
+        if key is None:
+            angles, weights = _cosets(self.group, self.turns)
+            logits = jnp.stack(
+                [
+                    self.head(self.invariants(image if a == 0 else turn(image, jnp.asarray(a, image.dtype))))
+                    for a in angles
+                ]
+            )
+            return jnp.asarray(weights, logits.dtype) @ logits
+        field_key, head_key = jax.random.split(key)
         z = self.invariants(image, key=field_key)
-        if head_key is not None and self.head_dropout > 0:
+        if self.head_dropout > 0:
             keep = jax.random.bernoulli(head_key, 1 - self.head_dropout, z.shape)
             z = z * keep.astype(z.dtype) / (1 - self.head_dropout)
         return self.head(z)
@@ -157,6 +175,21 @@ class ImageClassifier(eqx.Module):
         return {"steps": self.scales * steps, "function_evaluations": self.scales * evaluations}
 
 
+def _cosets(group: AbstractGroup, turns: int) -> tuple[list[float], list[float]]:
+    """Angles and weights of an average over the turns between two of a finite group; one angle, 0, for all other groups.
+
+    With reflections, which turn the other way round, each angle comes with both signs: the average keeps them exactly.
+    """
+    if not group.is_finite or turns == 1:
+        return [0.0], [1.0]
+    mirrored = isinstance(group, Dihedral)
+    step = 2 * math.pi / (group.order // (2 if mirrored else 1)) / turns
+    angles = [step * j for j in range(turns)]
+    if mirrored:
+        return angles + [-a for a in angles[1:]], [1 / turns] + 2 * (turns - 1) * [0.5 / turns]
+    return angles, turns * [1 / turns]
+
+
 def group_named(name: str) -> AbstractGroup:
     """The planar group that a name such as `C8`, `D4`, `SO2` or `O2` means.
 
@@ -187,6 +220,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     """
     group = group_named(config.group)
     smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * 2 ** ((config.scales - 1) / 2) - 1e-9)
+    if config.turns < 1:
+        raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
     if config.scales < 1:
         raise TaskError(f"scales is {config.scales}; expected 1, for no more than the image itself, or more.")
     if size * refine < smallest:
@@ -243,7 +278,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     head = eqx.nn.MLP(
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
     )
-    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.scales)
+    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.scales, config.turns)
 
 
 def _solver(name: str) -> diffrax.AbstractSolver:
