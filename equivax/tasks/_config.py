@@ -117,9 +117,9 @@ def tiny() -> dict[str, Any]:
 
 
 def small() -> dict[str, Any]:
-    """Half as many copies of the feature as the default, and two thirds of its epochs."""
+    """20k weights, fewer copies of the feature than the default, and two thirds of its epochs."""
     return {
-        "model": ModelConfig(fine_width=4, coarse_width=6, read_width=8, field_dropout=0.05),
+        "model": ModelConfig(fine_width=6, coarse_width=8, read_width=10),
         "train": TrainConfig(epochs=8),
     }
 
