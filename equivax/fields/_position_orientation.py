@@ -150,5 +150,10 @@ def _along(weights: Array, frame: Float[Array, "3 points copies n"]) -> Float[Ar
 def _circle(n: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
     """First and second derivative on n points of a circle, exact for the frequencies below n/2."""
     k = np.fft.fftfreq(n, 1 / n)
-    first = np.where(np.abs(k) < n / 2, 1j * k, 0)
-    return tuple(np.fft.ifft(m[:, None] * np.fft.fft(np.eye(n), axis=0), axis=0).real for m in (first, -(k**2)))
+    waves = np.fft.fft(np.eye(n), axis=0)
+
+    def derivative(symbol: np.ndarray) -> np.ndarray:
+        return np.fft.ifft(symbol[:, None] * waves, axis=0).real
+
+    # The highest frequency of an even n has no sign, and so no first derivative.
+    return derivative(np.where(np.abs(k) < n / 2, 1j * k, 0)), derivative(-(k**2))
