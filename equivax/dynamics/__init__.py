@@ -17,3 +17,4 @@ from ._reversible import Reversible as Reversible
 from ._reversible_adjoint import ReversibleAdjoint as ReversibleAdjoint
 from ._rkmk import RKMK as RKMK
 from ._steps import Steps as Steps
+from ._tape_adjoint import TapeAdjoint as TapeAdjoint
