@@ -14,7 +14,7 @@ import scipy.linalg
 from jax.flatten_util import ravel_pytree
 from scipy.integrate import solve_ivp
 
-from equivax.dynamics import RKMK, AlgebraTerm, CommutatorFree, CrouchGrossman, Magnus
+from equivax.dynamics import RKMK, AlgebraTerm, CommutatorFree, CrouchGrossman, Magnus, Projected
 from equivax.dynamics._commutator_free import _SCHEMES as COMMUTATOR_FREE
 from equivax.dynamics._crouch_grossman import _SCHEMES as CROUCH_GROSSMAN
 from equivax.geometry import (
