@@ -17,6 +17,7 @@ from equivax.dynamics import (
     Projected,
     Reversible,
     ReversibleAdjoint,
+    TapeAdjoint,
     backsolve,
 )
 from equivax.geometry import SPD, Euclidean, Product, SpecialOrthogonal, Sphere
@@ -195,3 +196,93 @@ def test_wrong_use_is_named():
         slope(M, Reversible(diffrax.Heun()), ReversibleAdjoint(), saveat=diffrax.SaveAt(dense=True, t1=True))
     with pytest.raises(ValueError, match=r"in \(0, 1\]; received 2"):
         Reversible(diffrax.Heun(), coupling=2.0)
+
+
+TAPES = {
+    "all steps": (TapeAdjoint(), 64),
+    # 4 states of some 30 steps: strides of 2, 4, 8; and 64 steps that there may be in 5 places, which become 4.
+    "every eighth": (TapeAdjoint(5), 64),
+}
+ALL = diffrax.SaveAt(t0=True, t1=True, ts=jnp.asarray([0.0, 0.1, 0.11, 0.9, 1.0]))
+
+
+@functools.cache
+def taped(adjoint, rtol, steps):
+    """Value, steps, and gradients by start, weights and both ends of time."""
+    M = Sphere(2)
+    x, W, field, cost = problem(M)
+
+    def f(x, W, t0, t1):
+        controller = InvariantController(diffrax.PIDController(rtol=rtol, atol=rtol), M)
+        # Weights that a plain function closes over count as well.
+        term = diffrax.ODETerm(lambda t, y, args: field(t, y, W))
+        options = {"stepsize_controller": controller, "max_steps": steps, "adjoint": adjoint, "throw": False}
+        s = diffrax.diffeqsolve(term, Projected(diffrax.Bosh3(), M), t0, t1, 0.7, x, saveat=ALL, **options)
+        return cost(s.ys), (s.stats["num_accepted_steps"], s.stats["num_steps"], s.result, s.ts)
+
+    g = jax.jit(jax.value_and_grad(f, argnums=(0, 1, 2, 3), has_aux=True), compiler_options=QUICK)
+    return g(x, W, 0.0, 1.0)
+
+
+def moved_end():
+    """d cost/d t1 by what the field says at t1: the other points that are saved do not depend on it."""
+    M = Sphere(2)
+    x, W, field, cost = problem(M)
+    with jax.ensure_compile_time_eval():
+        options = {
+            "stepsize_controller": diffrax.PIDController(rtol=1e-9, atol=1e-9),
+            "saveat": diffrax.SaveAt(t1=True),
+        }
+        y = diffrax.diffeqsolve(diffrax.ODETerm(field), diffrax.Tsit5(), 0.0, 1.0, None, x, W, **options).ys
+        return jax.jvp(cost, (y,), (field(1.0, y[0], W)[None],))[1]
+
+
+@pytest.mark.parametrize("name", TAPES)
+def test_a_tape_has_the_gradients_of_recursive_checkpoints(name):
+    adjoint, steps = TAPES[name]
+    (value, (accepted, taken, _, ts)), gradients = taped(adjoint, 1e-6, steps)
+    (other, (_, others_taken, _, others_ts)), others = taped(PLAIN[0], 1e-6, 64)
+    assert float(value) == pytest.approx(float(other), rel=1e-13)
+    assert taken == others_taken
+    np.testing.assert_allclose(ts, others_ts)
+    assert 20 < accepted < taken, "steps beyond what is kept, and some that were rejected"
+    for got, expected in zip(gradients[:2], others[:2], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-12)
+    # Diffrax halves this one, since min(t, t1) at the last step is a tie.
+    np.testing.assert_allclose(gradients[3], moved_end(), rtol=1e-3)
+
+
+def test_a_tape_of_a_solve_that_stops_early_and_of_many_at_once():
+    M, results = Sphere(2), diffrax.RESULTS
+    x, W, field, _ = problem(M)
+
+    def end(x, adjoint, steps):
+        controller = InvariantController(diffrax.PIDController(rtol=1e-4, atol=1e-4), M)
+        options = {"stepsize_controller": controller, "max_steps": steps, "adjoint": adjoint, "throw": False}
+        solver = Projected(diffrax.Bosh3(), M)
+        s = diffrax.diffeqsolve(diffrax.ODETerm(field), solver, 0.0, 1.0, 0.1, x, W, **options)
+        return s.ys[-1] @ jnp.arange(3.0), (s.result, s.stats["num_steps"])
+
+    gradient = jax.jit(jax.grad(end, has_aux=True), static_argnums=(1, 2), compiler_options=QUICK)
+    got, (result, taken) = gradient(x, TapeAdjoint(), 3)
+    assert result == results.max_steps_reached
+    assert taken == 3
+    # Nothing was saved at the end: what stands there are the steps that were taken, as for Diffrax.
+    np.testing.assert_allclose(got, gradient(x, PLAIN[0], 3)[0], rtol=1e-10)
+    # Solves of different lengths, side by side.
+    xs = jnp.stack([x, M.project(jnp.asarray([1.0, -2.0, 0.3])), M.project(jnp.asarray([0.1, 0.2, 3.0]))])
+    batched = jax.jit(jax.vmap(lambda x: jax.grad(end, has_aux=True)(x, TapeAdjoint(2), 64)), compiler_options=QUICK)
+    gradients, (_, taken) = batched(xs)
+    assert len({int(n) for n in taken}) > 1
+    for x, g in zip(xs, gradients, strict=True):
+        np.testing.assert_allclose(g, gradient(x, TapeAdjoint(2), 64)[0], rtol=1e-10)
+
+
+def test_a_tape_leaves_the_rest_to_recursive_checkpoints():
+    # A function of what is saved is not what a tape can reverse.
+    M, case = Sphere(2), {"saveat": diffrax.SaveAt(t1=True, fn=lambda t, y, args: 2 * y), "steps": 3}
+    got = slope(M, Projected(diffrax.Heun()), TapeAdjoint(), **case)
+    assert abs(got) > 1e-2
+    assert got == pytest.approx(slope(M, Projected(diffrax.Heun()), PLAIN[0], **case), rel=1e-12)
+    with pytest.raises(ValueError, match="keeps one state or more; received 0"):
+        TapeAdjoint(0)

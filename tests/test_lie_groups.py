@@ -18,6 +18,7 @@ from equivax.geometry import (
     AbstractManifold,
     Heisenberg,
     Orthogonal,
+    Power,
     RotationAction,
     SpecialEuclidean,
     SpecialOrthogonal,
@@ -534,3 +535,16 @@ def test_what_is_refused():
         Heisenberg(0)
     with pytest.raises(ValueError, match="not on SpecialOrthogonal"):
         SpecialOrthogonal(3).check_point(2 * jnp.eye(3))
+
+
+@pytest.mark.parametrize("M", [SpecialOrthogonal(3), SpecialEuclidean(3), Power(SpecialOrthogonal(2), 3)], ids=str)
+def test_the_nearest_point_to_a_point_nearby(M):
+    x = M.random_point(key=jax.random.key(0), dtype=jnp.float64)
+    noise = jax.random.normal(jax.random.key(1), x.shape, x.dtype)
+    for size in (1e-8, 1e-3):
+        found, near = M.nearby(x + size * noise)
+        assert near
+        np.testing.assert_allclose(found, M.project(x + size * noise), atol=1e-14)
+    assert not M.nearby(x + 0.5 * noise)[1]
+    if isinstance(M, SpecialOrthogonal):
+        assert not M.nearby(-x)[1], "orthonormal columns do not make a rotation"

@@ -14,7 +14,7 @@ import scipy.linalg
 from jax.flatten_util import ravel_pytree
 from scipy.integrate import solve_ivp
 
-from equivax.dynamics import RKMK, AlgebraTerm, CommutatorFree, CrouchGrossman, Magnus
+from equivax.dynamics import RKMK, AlgebraTerm, CommutatorFree, CrouchGrossman, Magnus, Projected
 from equivax.dynamics._commutator_free import _SCHEMES as COMMUTATOR_FREE
 from equivax.dynamics._crouch_grossman import _SCHEMES as CROUCH_GROSSMAN
 from equivax.geometry import (
@@ -552,3 +552,13 @@ def test_a_method_without_an_estimate_refuses_adaptive_steps():
 def test_solvers_keep_the_space_they_were_told():
     assert RKMK(diffrax.Tsit5()).on(S2).space == S2
     assert RKMK(diffrax.Tsit5(), S2).on(SO3).space == S2
+
+
+@pytest.mark.parametrize("size", [1e-3, 0.5])
+def test_projected_steps_end_at_the_nearest_point_near_and_far(size):
+    M = SpecialOrthogonal(3)
+    x, v = jnp.eye(3), size * jax.random.normal(jax.random.key(0), (3, 3))
+    term = diffrax.ODETerm(lambda t, y, args: v)
+    y, *_ = Projected(diffrax.Heun(), M).step(term, 0.0, 1.0, x, None, None, False)
+    assert jnp.max(jnp.abs(y - x - v)) > 1e-4, "off the manifold before"
+    np.testing.assert_allclose(y, M.project(x + v), atol=1e-14)

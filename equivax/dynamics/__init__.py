@@ -18,3 +18,4 @@ from ._reversible_adjoint import ReversibleAdjoint as ReversibleAdjoint
 from ._rkmk import RKMK as RKMK
 from ._splitting import Splitting as Splitting
 from ._steps import Steps as Steps
+from ._tape_adjoint import TapeAdjoint as TapeAdjoint

@@ -25,6 +25,7 @@ from ._projected import Projected
 from ._rkmk import RKMK
 from ._splitting import Splitting
 from ._steps import Steps, interpolate
+from ._tape_adjoint import TapeAdjoint
 
 
 class Flow(eqx.Module):
@@ -41,8 +42,9 @@ class Flow(eqx.Module):
     - `controller`: `Steps(n)` for n unrolled steps, or any step size controller of Diffrax. The default adapts to
       rtol 1e-5, atol 1e-7 by the sizes of invariant blocks: an equivariant field has an equivariant flow.
     - `t0`, `t1`: times; t1 < t0 is allowed. `dt0`: the first step, or None to have an adaptive controller choose.
-    - `adjoint`: how to differentiate; `diffrax.ForwardMode()` for `jax.jvp` and `jax.jacfwd`, `diffrax.BacksolveAdjoint()`
-      for the adjoint equation on T*M (see `backsolve`), `ReversibleAdjoint()` with a `Reversible` solver.
+    - `adjoint`: how to differentiate, `TapeAdjoint()` unless given; `diffrax.ForwardMode()` for `jax.jvp` and
+      `jax.jacfwd`, `diffrax.BacksolveAdjoint()` for the adjoint equation on T*M (see `backsolve`),
+      `ReversibleAdjoint()` with a `Reversible` solver.
     - `max_steps`: more than that is an error.
 
     Points are unbatched (`jax.vmap` a flow over a batch) and may be float32 or float64: time follows the type of x0.
@@ -63,7 +65,7 @@ class Flow(eqx.Module):
     t0: RealScalar = 0.0
     t1: RealScalar = 1.0
     dt0: RealScalar | None = None
-    adjoint: diffrax.AbstractAdjoint = diffrax.RecursiveCheckpointAdjoint()
+    adjoint: diffrax.AbstractAdjoint = TapeAdjoint()
     max_steps: int | None = eqx.field(static=True, default=4096)
 
     def __check_init__(self) -> None:

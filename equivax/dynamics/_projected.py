@@ -83,6 +83,12 @@ class Projected(diffrax.AbstractAdaptiveSolver):
             return terms.vf(t0, y0, args) if self.solver.tableau.fsal and self.tangent else None
         return self.solver.init(terms, t0, t1, y0, args)
 
+    def _land(self, y: Point) -> Point:
+        # A step that is any good ends near M, where the nearest point is cheap for matrices.
+        space: Any = self.space
+        found, near = space.nearby(y)
+        return found if near is None else jax.lax.cond(near, lambda: found, lambda: space.project(y))
+
     def step(
         self, terms: Any, t0: Any, t1: Any, y0: Point, args: Any, solver_state: Any, made_jump: Any
     ) -> tuple[Point, Tangent | None, dict[str, Any], Any, diffrax.RESULTS]:
@@ -92,17 +98,17 @@ class Projected(diffrax.AbstractAdaptiveSolver):
             tableau = self.solver.tableau
             f0 = after_jump(made_jump, lambda: terms.vf(t0, y0, args), solver_state)
             if self.tangent:
-                y1, ks, f1 = tableau_step(tableau, terms, t0, t1, y0, args, f0, space.project)
+                y1, ks, f1 = tableau_step(tableau, terms, t0, t1, y0, args, f0, self._land)
             else:
                 y1, ks, _ = tableau_step(tableau, terms, t0, t1, y0, args, None)
-                y1, f1 = space.project(y1), None
+                y1, f1 = self._land(y1), None
             info: Any = {"y0": y0, "y1": y1, "k": jax.tree.map(lambda *a: jnp.stack(a), *ks)}
             result: Any = diffrax.RESULTS.successful
             error: Any = weighted(tableau.b_error, ks)
         else:
             # The state may hold what belongs to the point before it was projected: have it made anew.
             y1, error, info, f1, result = self.solver.step(terms, t0, t1, y0, args, solver_state, jnp.asarray(True))
-            y1 = space.project(y1)
+            y1 = self._land(y1)
         if error is not None:
             error = space.to_tangent(y1, error)
         dense = {"info": info, "how": _How(self.solver.interpolation_cls, space)}

@@ -8,11 +8,16 @@ import equinox.internal as eqxi
 import jax
 import jax.numpy as jnp
 
-# The one place of this shelf that reaches below Diffrax's public names: an adjoint is handed the state of its loop.
-from diffrax._adjoint import _only_transpose_ys
-from diffrax._integrate import SaveState
-from jaxtyping import Array, Float
-
+from ._backpropagation import (
+    SaveState,
+    only_transpose_ys,
+    plus,
+    pullback,
+    saves_points,
+    through_dense,
+    zeros,
+    zeros_if_none,
+)
 from ._reversible import Reversible
 
 
@@ -63,7 +68,7 @@ class ReversibleAdjoint(diffrax.AbstractAdjoint):
             event=event,
             **kwargs,
         )
-        return _only_transpose_ys(final_state), stats
+        return only_transpose_ys(final_state), stats
 
 
 def _refuse(solver: Any, saveat: Any, event: Any, max_steps: Any, passed: bool) -> None:
@@ -72,7 +77,7 @@ def _refuse(solver: Any, saveat: Any, event: Any, max_steps: Any, passed: bool) 
         problem, remedy = f"undoes the steps of a `Reversible` solver; received {solver}", "`Reversible(RKMK(...))`"
     elif event is not None or passed or max_steps is None:
         problem, remedy = "takes no events and no states from outside, and needs `max_steps`", "another adjoint"
-    elif not isinstance(sub, diffrax.SubSaveAt) or sub.fn is not diffrax.SubSaveAt(t1=True).fn or saveat.dense:
+    elif not saves_points(saveat):
         problem, remedy = "takes a plain `SaveAt(t0=, t1=, ts=, steps=)`", "a function of `solution.ys` afterwards"
     elif sub.steps > 1 or (sub.steps and (sub.t1 or sub.ts is not None)):
         problem, remedy = "saves every step and nothing else, or none", "`SaveAt(steps=True)`"
@@ -135,7 +140,7 @@ def _loop_bwd(residuals, cotangents, perturbed, y_args_terms, *, solver, saveat,
     y0, args, terms = y_args_terms
     sub = saveat.subs
     saved = cotangents[0].save_state.ys
-    saved = jax.tree.map(_zeros_if_none, y0, saved, is_leaf=lambda a: a is None)
+    saved = jax.tree.map(zeros_if_none, y0, saved, is_leaf=lambda a: a is None)
     weights, rest = eqx.partition((args, terms), eqx.is_inexact_array)
 
     def take(i):
@@ -151,61 +156,20 @@ def _loop_bwd(residuals, cotangents, perturbed, y_args_terms, *, solver, saveat,
         start, stop = jnp.where(i > 0, knots[i - 1], t0), knots[i]
         y, z = solver.undo(terms, start, stop, y1, args, z1)
         if sub.steps:
-            bar_y = _plus(bar_y, take(i + int(sub.t0)))
-        (_, _, dense), pull = _vjp(lambda y, z, w: step(y, z, w, start, stop), y, z, weights)
-        bar_dense = _zeros(dense)
+            bar_y = plus(bar_y, take(i + int(sub.t0)))
+        (_, _, dense), pull = pullback(lambda y, z, w: step(y, z, w, start, stop), y, z, weights)
+        bars = zeros((dense, start, stop))
         if sub.ts is not None:
-            j, bar_dense = _through_dense(solver, sub.ts, start, stop, dense, take, int(sub.t0), j, i, bar_dense)
-        bar_y, bar_z, more = pull((bar_y, bar_z, bar_dense))
-        return i - 1, j, y, z, bar_y, bar_z, _plus(bar_w, more)
+            j, bars = through_dense(solver, sub.ts, start, stop, dense, take, int(sub.t0), j, i, bars)
+        bar_y, bar_z, more = pull((bar_y, bar_z, bars[0]))
+        return i - 1, j, y, z, bar_y, bar_z, plus(bar_w, more)
 
-    bar_y, last = _zeros(y0), 0 if sub.ts is None else len(sub.ts) - 1
+    bar_y, last = zeros(y0), 0 if sub.ts is None else len(sub.ts) - 1
     if sub.t1:
         bar_y = take(-1)
-    carry = (n - 1, jnp.asarray(last, n.dtype), y1, z1, bar_y, _zeros(z1), _zeros(weights))
+    carry = (n - 1, jnp.asarray(last, n.dtype), y1, z1, bar_y, zeros(z1), zeros(weights))
     *_, bar_y, bar_z, bar_w = jax.lax.while_loop(lambda c: c[0] >= 0, body, carry)
     if sub.t0:
-        bar_y = _plus(bar_y, take(0))
+        bar_y = plus(bar_y, take(0))
     # z starts as a copy of y.
-    return (_plus(bar_y, bar_z), *bar_w)
-
-
-def _through_dense(solver, ts, start, stop, dense, take, offset, j, i, bar_dense):
-    # The cotangent of the step's dense output, from all the times saved within the step, last first.
-    def value(dense, t):
-        return solver.interpolation_cls(t0=start, t1=stop, **dense).evaluate(t)
-
-    def body(carry):
-        j, bar = carry
-        _, pull = _vjp(lambda d: value(d, ts[j]), dense)
-        return j - 1, _plus(bar, pull(take(j + offset))[0])
-
-    def inside(carry):
-        j, _ = carry
-        return (j >= 0) & ((ts[jnp.maximum(j, 0)] > start) | (i == 0))
-
-    return jax.lax.while_loop(inside, body, (j, bar_dense))
-
-
-def _vjp(f: Any, *args: Any) -> Any:
-    # jax.vjp of the floating-point arrays in args; cotangents of outputs are trees of floating-point arrays as well.
-    differentiable, other = eqx.partition(args, eqx.is_inexact_array)
-
-    def g(differentiable):
-        out = f(*eqx.combine(differentiable, other))
-        return eqx.partition(out, eqx.is_inexact_array)
-
-    out, pull, aux = jax.vjp(g, differentiable, has_aux=True)
-    return eqx.combine(out, aux), lambda bar: pull(eqx.filter(bar, eqx.is_inexact_array))[0]
-
-
-def _zeros(tree: Any) -> Any:
-    return jax.tree.map(jnp.zeros_like, eqx.filter(tree, eqx.is_inexact_array))
-
-
-def _plus(a: Any, b: Any) -> Any:
-    return jax.tree.map(jnp.add, a, b)
-
-
-def _zeros_if_none(like: Any, bar: Any) -> Float[Array, "..."]:
-    return jnp.zeros((), like.dtype) if bar is None else bar
+    return (plus(bar_y, bar_z), *bar_w)

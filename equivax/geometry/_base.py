@@ -187,6 +187,13 @@ class AbstractManifold(eqx.Module):
         """`project(x)` for an x that is within rounding errors of M: a replacement may cost less and assume that."""
         return self.project(x)
 
+    def nearby(self, x: Point) -> tuple[Point, Bool[Array, ""] | None]:
+        """`project(x)` for an x near M, and whether x is near enough: else the point means nothing. None: it always is.
+
+        What a solver asks for after each step; a replacement may cost less than `project`.
+        """
+        return self.project(x), None
+
     # Questions.
 
     def residual(self, x: Point) -> Float[Array, ""]:

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._numerics import cos_defect, cot_defect, sin_defect, sinc_sqrt
 from .._rotations import cross, cross_dexp, cross_dexpinv
@@ -168,6 +168,12 @@ class SpecialEuclidean(AbstractLieGroup):
         """The nearest rotation in the first block, t as it is, (0, 1) in the last row."""
         R, t = self._split(x)
         return self._join(self.rotations.project(R), t)
+
+    def nearby(self, x: Matrix) -> tuple[Matrix, Bool[Array, ""]]:
+        """The nearest rotation by steps of Newton and Schulz, t as it is, and (0, 1) in the last row."""
+        R, t = self._split(x)
+        R, near = self.rotations.nearby(R)
+        return self._join(R, t), near
 
     def polish(self, x: Matrix) -> Matrix:
         """A step of Newton and Schulz on R, and (0, 1) in the last row."""

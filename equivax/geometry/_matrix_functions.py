@@ -4,7 +4,7 @@ import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Inexact
+from jaxtyping import Array, Bool, Float, Inexact
 
 from .._numerics import cot_defect
 
@@ -44,6 +44,18 @@ def expm(a: Inexact[Array, "d d"]) -> Inexact[Array, "d d"]:
 def newton_schulz(x: Inexact[Array, "n p"]) -> Inexact[Array, "n p"]:
     """x (3 - x^H x)/2: one step towards orthonormal columns, which squares the distance from them."""
     return (3 * x - x @ (_adjoint(x) @ x)) / 2
+
+
+def near_polar(x: Inexact[Array, "n p"]) -> tuple[Inexact[Array, "n p"], Bool[Array, ""]]:
+    """The nearest matrix with orthonormal columns to an X that nearly has them, and whether it has, |X^H X - 1| < 1/100.
+
+    Three steps of Newton and Schulz: each makes 3/4 of the square of that distance, the three of them 2e-17.
+    """
+    gram = _adjoint(x) @ x - jnp.eye(x.shape[-1], dtype=x.dtype)
+    near = jnp.sum(jnp.abs(gram) ** 2) < 1e-4
+    for _ in range(3):
+        x = newton_schulz(x)
+    return x, near
 
 
 def polar(x: Inexact[Array, "d d"], special: bool = False) -> Inexact[Array, "d d"]:

@@ -6,7 +6,7 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from .._rotations import (
     cross,
@@ -18,7 +18,7 @@ from .._rotations import (
     rotation_vector,
 )
 from ._compact_group import AbstractCompactGroup
-from ._matrix_functions import polar, unitary_log
+from ._matrix_functions import near_polar, polar, unitary_log
 from ._sphere import sphere_volume
 
 
@@ -66,6 +66,11 @@ class SpecialOrthogonal(AbstractCompactGroup):
     def project(self, x: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """The nearest rotation: u v^T of the singular value decomposition u s v^T, the smallest s negated if need be."""
         return polar(x, special=True)
+
+    def nearby(self, x: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Bool[Array, ""]]:
+        """By steps of Newton and Schulz: see `near_polar`."""
+        y, near = near_polar(x)
+        return y, near & (jnp.linalg.det(x) > 0)
 
     def hat(self, xi: Float[Array, " k"]) -> Float[Array, "n n"]:
         """The skew matrix; for n = 3 that of the cross product, hat(xi) y = xi x y."""
@@ -170,6 +175,10 @@ class Orthogonal(AbstractCompactGroup):
     def project(self, x: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """The nearest orthogonal matrix, u v^T of the singular value decomposition u s v^T."""
         return polar(x)
+
+    def nearby(self, x: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Bool[Array, ""]]:
+        """By steps of Newton and Schulz: see `near_polar`."""
+        return near_polar(x)
 
     def hat(self, xi: Float[Array, " k"]) -> Float[Array, "n n"]:
         """That of SO(n)."""

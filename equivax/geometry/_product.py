@@ -102,6 +102,12 @@ class Product(AbstractManifold):
         """Factor by factor."""
         return self._each("polish", x)
 
+    def nearby(self, x: Point) -> tuple[Point, Bool[Array, ""] | None]:
+        """Factor by factor: near if every factor is."""
+        points, near = zip(*self._each("nearby", x), strict=True)
+        asked = [a for a in near if a is not None]
+        return points, jnp.all(jnp.stack(asked)) if asked else None
+
     @property
     def motions(self) -> ProductLieAction:
         """The product of the factors' actions."""
@@ -201,6 +207,11 @@ class Power(AbstractManifold):
     def polish(self, x: Point) -> Point:
         """Point by point."""
         return jax.vmap(self.base.polish)(x)
+
+    def nearby(self, x: Point) -> tuple[Point, Bool[Array, ""] | None]:
+        """Point by point: near if all are."""
+        points, near = jax.vmap(self.base.nearby)(x)
+        return points, None if near is None else jnp.all(near)
 
     @property
     def motions(self) -> PowerLieAction:
