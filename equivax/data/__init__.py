@@ -3,6 +3,9 @@
 from ._atomic import atomic_path as atomic_path
 from ._atomic import write_text as write_text
 from ._catalogue import DATA_SETS as DATA_SETS
+from ._digit_scenes import DigitScenes as DigitScenes
+from ._digit_scenes import SceneCounts as SceneCounts
+from ._digit_scenes import digit_scenes as digit_scenes
 from ._double_spring import DoubleSpring as DoubleSpring
 from ._double_spring import angular_momentum as angular_momentum
 from ._double_spring import double_spring as double_spring
@@ -14,8 +17,14 @@ from ._idx import read_idx as read_idx
 from ._images import UserImages as UserImages
 from ._images import read_images as read_images
 from ._images import read_labels as read_labels
+from ._isbi import isbi2012 as isbi2012
 from ._nbody import ChargedParticles as ChargedParticles
 from ._nbody import charged_particles as charged_particles
+from ._pairs import MaskedImages as MaskedImages
+from ._pairs import PairedFolders as PairedFolders
+from ._pairs import picture_files as picture_files
+from ._pairs import read_colours as read_colours
+from ._pairs import read_pairs as read_pairs
 from ._rotate import rotate as rotate
 from ._rotated_mnist import RotatedDigits as RotatedDigits
 from ._rotated_mnist import Sizes as Sizes

@@ -33,15 +33,16 @@ class GaussianJet(eqx.Module):
     - `source`, `target`: the grids of the input and the output; a coarser target is an equivariant down-sampling,
       a single point the jet at the centre.
     - `order`: $K$. - `sigma`: the width of the Gaussian, in the units of the grids' spacing.
+    - `mirror`: outside the grid the signal is its mirror image, so that a constant stays one; if not, it is zero.
 
-    Outside the grid the signal is zero. `u` is `(source.size, channels)`; the result `(jets, target.size, channels)`
-    with $(K+1)(K+2)/2$ jets.
+    `u` is `(source.size, channels)`; the result `(jets, target.size, channels)` with $(K+1)(K+2)/2$ jets.
     """
 
     source: PixelGrid
     target: PixelGrid
     order: int = eqx.field(static=True)
     sigma: float = eqx.field(static=True)
+    mirror: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         if self.order < 0 or self.sigma <= 0:
@@ -59,14 +60,12 @@ class GaussianJet(eqx.Module):
 
     def __call__(self, u: Signal) -> Float[Array, "jets points channels"]:
         if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
-            matrix = jnp.asarray(_dense(self.source, self.target, self.order, self.sigma), u.dtype)
+            matrix = jnp.asarray(_dense(*self._key), u.dtype)
             return (matrix @ u).reshape(self.size, self.target.size, u.shape[-1])
         return self._separable(u)
 
     def _separable(self, u: Signal) -> Float[Array, "jets points channels"]:
-        along_x, along_y = (
-            jnp.asarray(m, u.dtype) for m in _along_axes(self.source, self.target, self.order, self.sigma)
-        )
+        along_x, along_y = (jnp.asarray(m, u.dtype) for m in _along_axes(*self._key))
         image = self.source.unflatten(u)
         factors = _factors(self.order)
         by_order: dict[tuple[int, int], Array] = {}
@@ -76,6 +75,29 @@ class GaussianJet(eqx.Module):
             by_order |= {(a + b, a): columns[b] * factors[a + b][a] for b in range(self.order + 1 - a)}
         jets = [by_order[k, a] for k in range(self.order + 1) for a in range(k + 1)]
         return jnp.stack(jets).reshape(self.size, self.target.size, u.shape[-1])
+
+    def contract(self, v: Float[Array, "jets points channels"]) -> Signal:
+        r"""$\sum_{k a} J_{k a} v_{k a}$: every jet coordinate of a signal of its own, added up on the target.
+
+        Derivatives commute with what mixes the channels at each point. Where the target has more points than the source, it
+        is cheaper to mix first.
+        """
+        if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
+            matrix = jnp.asarray(_dense(*self._key), v.dtype).reshape(self.size, self.target.size, self.source.size)
+            return jnp.einsum("kpq,kqc->pc", matrix, v)
+        along_x, along_y = (jnp.asarray(m, v.dtype) for m in _along_axes(*self._key))
+        images, factors = v.reshape(self.size, *self.source.shape, v.shape[-1]), _factors(self.order)
+        total = jnp.zeros((), v.dtype)
+        for a in range(self.order + 1):
+            orders = range(a, self.order + 1)
+            of_order = jnp.stack([images[k * (k + 1) // 2 + a] * factors[k][a] for k in orders])
+            columns = jnp.einsum("bpq,bhqc->hpc", along_x[: self.order + 1 - a], of_order)
+            total = total + jnp.tensordot(along_y[a], columns, 1)
+        return total.reshape(self.target.size, v.shape[-1])
+
+    @property
+    def _key(self) -> tuple[PixelGrid, PixelGrid, int, float, bool]:
+        return self.source, self.target, self.order, self.sigma, self.mirror
 
 
 def _factors(order: int) -> list[list[float]]:
@@ -91,24 +113,36 @@ def _factors(order: int) -> list[list[float]]:
 
 
 @functools.lru_cache(maxsize=64)
-def _along_axes(source: PixelGrid, target: PixelGrid, order: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+def _along_axes(
+    source: PixelGrid, target: PixelGrid, order: int, sigma: float, mirror: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Gaussian derivatives along x and along y, each `(order + 1, target pixels, source pixels)`, in float64."""
 
     def axis(n_source: int, n_target: int, sign: float) -> np.ndarray:
-        s = sign * (np.arange(n_source) - (n_source - 1) / 2) * source.spacing
+        # Beyond nine sigma from the last target nothing is left of the Gaussian in float64.
+        reach = max(0.0, n_target * target.spacing - n_source * source.spacing) / 2 + 9 * sigma
+        beyond = math.ceil(reach / source.spacing) if mirror else 0
+        s = sign * (np.arange(-beyond, n_source + beyond) - (n_source - 1) / 2) * source.spacing
         t = sign * (np.arange(n_target) - (n_target - 1) / 2) * target.spacing
         distance = (s[None, :] - t[:, None]) / sigma
         gauss = np.exp(-(distance**2) / 2) * (source.spacing / sigma)
-        return np.stack([hermite_e.hermeval(distance, np.eye(order + 1)[a]) * gauss for a in range(order + 1)])
+        stencil = np.stack([hermite_e.hermeval(distance, np.eye(order + 1)[a]) * gauss for a in range(order + 1)])
+        if not mirror:
+            return stencil
+        folded = np.zeros((order + 1, n_target, n_source))
+        # Pixels i and -1 - i show the same, and so do those as far on either side of the last border.
+        index = np.arange(-beyond, n_source + beyond) % (2 * n_source)
+        np.add.at(folded, (slice(None), slice(None), np.minimum(index, 2 * n_source - 1 - index)), stencil)
+        return folded
 
     # Rows run downwards while y points upwards.
     return axis(source.shape[1], target.shape[1], 1.0), axis(source.shape[0], target.shape[0], -1.0)
 
 
 @functools.lru_cache(maxsize=64)
-def _dense(source: PixelGrid, target: PixelGrid, order: int, sigma: float) -> np.ndarray:
+def _dense(source: PixelGrid, target: PixelGrid, order: int, sigma: float, mirror: bool = False) -> np.ndarray:
     """The whole jet operator as one matrix, `(jets * target.size, source.size)`, in float64."""
-    along_x, along_y = _along_axes(source, target, order, sigma)
+    along_x, along_y = _along_axes(source, target, order, sigma, mirror)
     factors = _factors(order)
     blocks = [factors[k][a] * np.kron(along_y[a], along_x[k - a]) for k in range(order + 1) for a in range(k + 1)]
     return np.concatenate(blocks)

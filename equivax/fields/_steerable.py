@@ -47,8 +47,10 @@ class SteerableOperator(eqx.Module):
         return assemble(self.weights, self.rep_in, self.rep_out, self.pair)
 
     def __call__(self, u: Signal) -> Signal:
-        symbol = assemble(widened(self.weights, u.dtype), self.rep_in, self.rep_out, self.pair)
-        return jnp.einsum("kpi,kio->po", self.jet(u), symbol.astype(u.dtype))
+        symbol = assemble(widened(self.weights, u.dtype), self.rep_in, self.rep_out, self.pair).astype(u.dtype)
+        if self.jet.target.size > self.jet.source.size:
+            return self.jet.contract(jnp.einsum("pi,kio->kpo", u, symbol))
+        return jnp.einsum("kpi,kio->po", self.jet(u), symbol)
 
 
 class SteerableLayer(eqx.Module):

@@ -15,7 +15,7 @@ from ..data import DataError, UserImages, atomic_path, read_images, read_labels,
 from ._classification import Logits, accuracy
 from ._errors import TaskError
 from ._measure import softmax
-from ._registry import task_of
+from ._registry import TASKS, task_of
 from ._run import Run, open_run
 from ._trained import load_model
 
@@ -24,7 +24,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Predict with the model of a finished run: the classes of images, or how motions go on."""
+    """Predict with the model of a finished run: the classes of images, the masks of images, or how motions go on."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
@@ -47,6 +47,8 @@ def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndar
     **Raises:** `DataError` for images that cannot be used, `TaskError` for a run or a file name that cannot.
     """
     console = Console(quiet=True) if console is None else console
+    if config.run.is_dir() and (masks := TASKS.get(Run(config.run).task())) and masks.masks:
+        return masks.part("masks")(open_run(config.run), config, console)
     for path, kinds in ((config.out, (".npy", ".csv")), (config.probabilities, (".npy",))):
         if path is not None and path.suffix not in kinds:
             raise TaskError(f"{path}: labels can be written as {' or '.join(kinds)}; end the name in one of these.")
