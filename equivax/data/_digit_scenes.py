@@ -65,10 +65,9 @@ def digit_scenes(
         raise DataError(f"{counts}: every part needs at least one scene.")
     found = find_images("mnist", data_dir=data_dir, offline=offline, progress=progress)
     cut = len(found.images) - (1_000 if found.embedded else 10_000)
+    order = np.arange(len(found.images))
     if found.embedded:  # sorted by digit there
-        order = np.random.default_rng(0).permutation(len(found.images))
-    else:
-        order = np.arange(len(found.images))
+        order = np.random.default_rng(0).permutation(order)
     learn, test = order[:cut], order[cut:]
 
     def part(stream: int, pool: np.ndarray, count: int, turn: bool) -> MaskedImages:

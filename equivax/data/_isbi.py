@@ -37,6 +37,8 @@ def isbi2012(data_dir: Path | str | None = None) -> tuple[PairedFolders, str]:
                     )
                 return found, f"ISBI 2012, the files in {folder}"
     raise DataError(
-        "ISBI 2012 was not found in " + ", ".join(map(str, places)) + ". It is free for research from the organisers of the "
+        "ISBI 2012 was not found in "
+        + ", ".join(map(str, places))
+        + ". It is free for research from the organisers of the "
         "challenge (Cardona et al.): put its slices into train/image and train/label there, or name the folder with --data-dir."
     )

@@ -70,11 +70,11 @@ def read_pairs(
     paired in the order of their names, numbers counted as numbers. Each grey value or colour in the masks is a class. Files of
     several frames (TIFF, GIF) hold as many images. Colours stay colours unless all images are grey.
 
-    **Arguments:** `skip_bad`: leave out what cannot be read or has the wrong size, instead of raising; `allow_empty`: let masks
-    of a single class be.
+    **Arguments:** `skip_bad`: leave out what cannot be read or has the wrong size, instead of raising; `allow_empty`: let
+    masks of a single class be.
 
-    **Raises:** `DataError` for folders that are missing or empty, images and masks that do not pair, sizes that differ, files that
-    are broken, masks that are empty, hold shades instead of classes or stray values, and for a single class in all of them.
+    **Raises:** `DataError` for folders that are missing or empty, images and masks that do not pair, sizes that differ, files
+    that are broken, masks that are empty, hold shades instead of classes or stray values, and for a single class in all.
     """
     found, pairing = _paired(_pictures(Path(images), "--images"), _pictures(Path(masks), "--masks"))
     frames: list[tuple[str, np.ndarray, np.ndarray]] = []

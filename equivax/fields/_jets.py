@@ -132,7 +132,8 @@ def _along_axes(
         folded = np.zeros((order + 1, n_target, n_source))
         # Pixels i and -1 - i show the same, and so do those as far on either side of the last border.
         index = np.arange(-beyond, n_source + beyond) % (2 * n_source)
-        np.add.at(folded, (slice(None), slice(None), np.minimum(index, 2 * n_source - 1 - index)), stencil)
+        for column, i in enumerate(np.minimum(index, 2 * n_source - 1 - index)):
+            folded[..., i] += stencil[..., column]
         return folded
 
     # Rows run downwards while y points upwards.

@@ -35,8 +35,8 @@ def audit_segmenter(
     - Quarter turns (and flips, if the group has them) are exact to rounding: for the logits, for each part of the model, and
       for an image in several tiles, where they meet included.
     - Reflections, where the group has none, are refused: the check that must fail.
-    - Other angles of the group: a band-limited picture, known at every point of the plane, is turned *before* it is sampled; the
-      error of the logits at every pixel of a disc falls as the same weights are sampled on finer grids.
+    - Other angles of the group: a band-limited picture, known at every point of the plane, is turned *before* it is sampled;
+      the error of the logits at every pixel of a disc falls as the same weights are sampled on finer grids.
     - An image in several tiles has, to a fiftieth of a probability, the mask that it has in one piece.
 
     **Returns:** `verdicts`, a list of dictionaries; `equivariance`, error by group element; `angles` with the errors at each
@@ -50,8 +50,10 @@ def audit_segmenter(
     verdicts = VerdictTable(v for v in by_element if v.name != "identity") + _parts(model, u)
     if not any(np.linalg.det(h) < 0 for h in group.discrete_generators):
         larger = Dihedral(4)
-        sides = [SignalAction(n * trivial(larger), model.grid) for n in (channels, int(model.head.out_size))]
-        refused = rejects(signal, *sides, u, elements=REFLECTION[None])
+        on_images, on_logits = (
+            SignalAction(n * trivial(larger), model.grid) for n in (channels, int(model.head.out_size))
+        )
+        refused = rejects(signal, on_images, on_logits, u, elements=REFLECTION[None])
         verdicts += (_named(refused, f"a reflection, which {config.group} has not, is refused"),)
     verdicts += _seams(model, config, tiles, key)
     angles = _by_angle(model, config, refinements, channels, key)
@@ -96,7 +98,9 @@ def _parts(model: ImageSegmenter, u: Array) -> VerdictTable:
     )
 
 
-def _seams(model: ImageSegmenter, config: SegmenterConfig, tiles: TilesConfig, key: PRNGKeyArray) -> tuple[Verdict, ...]:
+def _seams(
+    model: ImageSegmenter, config: SegmenterConfig, tiles: TilesConfig, key: PRNGKeyArray
+) -> tuple[Verdict, ...]:
     """Quarter turns of an image of several tiles, and that image in tiles against the same in one piece."""
     channels, classes = model.lift.operator.rep_in.dim, int(model.head.out_size)
 
@@ -155,7 +159,8 @@ def _at(grid: PixelGrid, image: np.ndarray, points: np.ndarray) -> np.ndarray:
     """An image at any points, by quintic splines."""
     places = ((grid.height - 1) / 2 - points[:, 1] / grid.spacing, (grid.width - 1) / 2 + points[:, 0] / grid.spacing)
     return np.stack(
-        [scipy.ndimage.map_coordinates(image[..., c], places, order=5, mode="reflect") for c in range(image.shape[-1])], -1
+        [scipy.ndimage.map_coordinates(image[..., c], places, order=5, mode="reflect") for c in range(image.shape[-1])],
+        -1,
     )
 
 
@@ -163,9 +168,7 @@ def _like(
     model: ImageSegmenter, config: SegmenterConfig, shape: tuple[int, int], refine: int, channels: int, classes: int
 ) -> ImageSegmenter:
     """The model on other grids with its own weights; none are drawn, only their places are asked for."""
-    build = functools.partial(
-        build_segmenter, config, shape=shape, channels=channels, classes=classes, refine=refine
-    )
+    build = functools.partial(build_segmenter, config, shape=shape, channels=channels, classes=classes, refine=refine)
     places = eqx.filter_eval_shape(lambda key: build(key=key), jax.random.key(0))
     given = iter(jax.tree.leaves(split(model)[0]))
     return jax.tree.map(lambda leaf: next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf, places)
@@ -189,7 +192,9 @@ def _convergence(
     """Errors against resolution at the angle of the group that the pixels cannot represent, and their order."""
     n = int(config.group[1:]) if config.group[0] in "CD" else None
     inside = [
-        i for i, d in enumerate(angles["degrees"]) if d % 90 and (n is None or abs(d * n / 360 - round(d * n / 360)) < 1e-9)
+        i
+        for i, d in enumerate(angles["degrees"])
+        if d % 90 and (n is None or abs(d * n / 360 - round(d * n / 360)) < 1e-9)
     ]
     if not inside or len(refinements) < 2:
         return {"sizes": [], "error": [], "order": None, "degrees": None}

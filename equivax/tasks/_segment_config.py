@@ -124,10 +124,8 @@ class DigitScenesConfig:
 
 
 _SMALL = SegmenterConfig(spacings=(2, 4), widths=(2, 3), steps=(1, 1), lift_order=2, read_width=8, head=16)
-_FEW = TilesConfig(tile=32, crops=64, large_tile=64, margin=16)
-_SHORT = TrainConfig(
-    epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.01, label_smoothing=0.0, ema=0.9
-)
+_FEW = TilesConfig(tile=32, crops=64, large_tile=96, margin=32)
+_SHORT = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.01, label_smoothing=0.0, ema=0.9)
 
 SEGMENT_PRESETS = {
     "tiny": lambda: SegmentConfig(preset="tiny", test_angles=1, model=_SMALL, tiles=_FEW, train=_SHORT),

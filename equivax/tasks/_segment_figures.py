@@ -25,7 +25,11 @@ CAPTIONS = (
         "Error of equivariance",
         "Of the logits at every pixel of a disc. Where the rotation maps the pixels to themselves the error is rounding.",
     ),
-    ("refinement.png", "Under refinement", "The same band-limited image on finer grids: what sampling costs must vanish."),
+    (
+        "refinement.png",
+        "Under refinement",
+        "The same band-limited image on finer grids: what sampling costs must vanish.",
+    ),
     ("training.png", "Training", "The loss on the crops, and Dice on crops of the validation images."),
 )
 _ROWS, _SIDE = 4, 512
@@ -53,7 +57,12 @@ def draw_masks(
     worst = np.argsort(scores, kind="stable")[:_ROWS]
     for name, indices in (("overlays.png", chosen), ("worst.png", worst)):
         rows = [
-            (f"{test.names[i]}, Dice {100 * scores[i]:.1f} %", test.images[i], test.masks[i], decision(probabilities[i]))
+            (
+                f"{test.names[i]}, Dice {100 * scores[i]:.1f} %",
+                test.images[i],
+                test.masks[i],
+                decision(probabilities[i]),
+            )
             for i in indices
         ]
         _figures.save(overlays(rows, decision.classes), run.figures / name)
@@ -68,9 +77,7 @@ def training(history: Sequence[dict[str, Any]]) -> Any:
         left.plot(epochs, [line["loss"] for line in history], color=_COLOURS[0], marker="o", markersize=3)
         left.set(title="Training loss", xlabel="epoch", ylabel="cross-entropy and Dice")
         left.set_ylim(bottom=0)
-        right.plot(
-            epochs, [100 * line["validation_dice"] for line in history], color=_GREEN, marker="o", markersize=3
-        )
+        right.plot(epochs, [100 * line["validation_dice"] for line in history], color=_GREEN, marker="o", markersize=3)
         right.set(title="Validation Dice", xlabel="epoch", ylabel="%")
         for axes in (left, right):
             axes.xaxis.get_major_locator().set_params(integer=True)

@@ -11,7 +11,7 @@ from ._fit import Loss
 
 
 def class_weights(masks: tuple[np.ndarray, ...], classes: int, power: float) -> Float[np.ndarray, " classes"]:
-    r"""What a pixel of each class counts, $w_c \propto f_c^{-p}$ with the frequencies $f$ in `masks`, and mean 1 over the pixels."""
+    r"""What a pixel of each class counts, $w_c \propto f_c^{-p}$ with the frequencies f in `masks`; 1 in the mean of pixels."""
     counts = np.sum([np.bincount(mask.ravel(), minlength=classes) for mask in masks], axis=0)
     f = np.maximum(counts, 1) / counts.sum()
     w = f**-power

@@ -1,5 +1,6 @@
 """The numbers of a segmentation: intersection over union, Dice, and the Rand score of the objects."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ def confusion(said: Shaped[np.ndarray, "*shape"], true: Shaped[np.ndarray, "*sha
 def overlaps(counts: Int[np.ndarray, "classes classes"]) -> dict[str, Any]:
     r"""IoU $|A \cap B| / |A \cup B|$ and Dice $2 |A \cap B| / (|A| + |B|)$ from a matrix of confusions.
 
-    **Returns:** `iou_by_class`, `dice_by_class`, None for a class that is neither there nor said to be; `iou`, `dice`, the means
-    over the others; `accuracy`.
+    **Returns:** `iou_by_class`, `dice_by_class`, None for a class that is neither there nor said to be; `iou`, `dice`, the
+    means over the others; `accuracy`.
     """
     both = np.diag(counts).astype(float)
     sizes = counts.sum(axis=0) + counts.sum(axis=1)
@@ -41,8 +42,8 @@ def v_rand(said: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "heigh
 
     $$ V = \frac{\sum_{ij} p_{ij}^2}{\tfrac12 \sum_i s_i^2 + \tfrac12 \sum_j t_j^2}, $$
 
-    $p_{ij}$ the part of the pixels of the class in `true` that lies in object i of `said` and object j of `true`, $s$ and $t$ its
-    marginals. Objects are connected regions (through edges of pixels, not corners). So that it does not matter how thick
+    $p_{ij}$ the part of the pixels of the class in `true` that lies in object i of `said` and object j of `true`, $s$ and $t$
+    its marginals. Objects are connected regions (through edges of pixels, not corners). So that it does not matter how thick
     borders are drawn, they are thinned first: a pixel between objects joins the nearest one. None where `true` has no object.
 
     (Arganda-Carreras et al., *Crowdsourcing the creation of image segmentation algorithms for connectomics*, 2015, with
@@ -56,9 +57,7 @@ def v_rand(said: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "heigh
     if found:
         nearest = scipy.ndimage.distance_transform_edt(pieces == 0, return_distances=False, return_indices=True)
         pieces = pieces[tuple(nearest)]
-    pairs = np.unique(
-        pieces[inside].astype(np.int64) * (int(objects.max()) + 1) + objects[inside], return_counts=True
-    )
+    pairs = np.unique(pieces[inside].astype(np.int64) * (int(objects.max()) + 1) + objects[inside], return_counts=True)
     i, j, p = *np.divmod(pairs[0], int(objects.max()) + 1), pairs[1] / inside.sum()
     s, t = np.bincount(i, weights=p), np.bincount(j, weights=p)
     return float((p**2).sum() / (0.5 * (s**2).sum() + 0.5 * (t**2).sum()))
@@ -81,7 +80,9 @@ class Decision:
     exponent `a` of the best mean IoU, which takes back what the balance of classes in the loss has moved.
     """
 
-    def __init__(self, frequencies: Float[np.ndarray, " classes"], mask: float = 0.5, objects: float = 0.5):
+    def __init__(
+        self, frequencies: Sequence[float] | Float[np.ndarray, " classes"], mask: float = 0.5, objects: float = 0.5
+    ):
         self.frequencies, self.mask, self.objects = np.asarray(frequencies, np.float32), mask, objects
         self.classes = len(self.frequencies)
 
@@ -95,9 +96,7 @@ class Decision:
         for setting in tried:
             decision = cls(frequencies, float(setting), float(setting))
             said = [decision(p) for p in probabilities]
-            total = np.sum(
-                [confusion(s, m, decision.classes) for s, m in zip(said, masks, strict=True)], axis=0, dtype=np.int64
-            )
+            total = _added([confusion(s, m, decision.classes) for s, m in zip(said, masks, strict=True)])
             found = overlaps(total)
             by_mask.append(found["dice"] if decision.classes == 2 else found["iou"])
             if decision.classes == 2:
@@ -129,9 +128,14 @@ def measure_masks(
     each = [confusion(s, m, classes) for s, m in zip(said, masks, strict=True)]
     rand = mean_v_rand([decision(p, objects=True) for p in probabilities], masks, classes)
     objects = [value for value in rand[1:] if value is not None]
-    found = overlaps(np.sum(each, axis=0)) | {
+    total = _added(each)
+    found = overlaps(total) | {
         "v_rand": float(np.mean(objects)) if objects else None,
         "v_rand_by_class": rand,
-        "confusion": np.sum(each, axis=0).tolist(),
+        "confusion": total.tolist(),
     }
     return found, [overlaps(counts)["dice"] for counts in each]
+
+
+def _added(counts: list[np.ndarray]) -> np.ndarray:
+    return np.sum(np.stack(counts), axis=0)

@@ -47,8 +47,8 @@ def audit_run(run: Run, key: PRNGKeyArray) -> list[dict[str, Any]]:
 def predict_masks(run: Run, config: "PredictConfig", console: Console) -> None:
     """Write the mask of each picture in `config.images` into the folder `config.out`, under its name and of its size.
 
-    Masks hold the values that stood for the classes in training, and are PNG files. With `config.probabilities` that folder gets
-    an array (height, width, classes) for each picture.
+    Masks hold the values that stood for the classes in training, and are PNG files. With `config.probabilities` that folder
+    gets an array (height, width, classes) for each picture.
 
     **Raises:** `DataError` for pictures that cannot be used, `TaskError` for folders that cannot.
     """

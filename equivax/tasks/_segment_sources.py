@@ -12,7 +12,7 @@ from ._errors import TaskError
 from ._progress import download_bars
 from ._segment_config import DigitScenesConfig, Isbi2012Config, SegmentConfig
 from ._segmenter import SegmenterConfig, _check
-from ._tiles import TilesConfig, available_memory
+from ._tiles import available_memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +44,12 @@ class Scenes:
 
 def sources(config: Any) -> tuple[str, Callable[[Any, Console], Scenes]]:
     """The name of the task that a configuration is of, and what finds its images."""
-    return {SegmentConfig: ("segment", own), Isbi2012Config: ("isbi2012", slices), DigitScenesConfig: ("digit-scenes", digits)}[
-        type(config)
-    ]
+    table: dict[type, tuple[str, Callable[[Any, Console], Scenes]]] = {
+        SegmentConfig: ("segment", own),
+        Isbi2012Config: ("isbi2012", slices),
+        DigitScenesConfig: ("digit-scenes", digits),
+    }
+    return table[type(config)]
 
 
 def own(config: SegmentConfig, console: Console) -> Scenes:
@@ -126,10 +129,10 @@ def digits(config: DigitScenesConfig, console: Console) -> Scenes:
     console.print(f"Scenes of digits, generated from {data.source}.", soft_wrap=True)
     how = "each turned by a random angle" if config.turned else "upright"
     note = (
-        f"Scenes of one to four digits of MNIST, generated (seed {config.data_seed}): {config.train_scenes:,} to train on, digits "
-        f"{how}; {config.test_scenes:,} to test on, with digits upright and with each of the same digits turned by an angle of its "
-        "own. A 6 and a 9 are half turns of each other: no model that is equivariant can tell them apart but by handwriting, "
-        "so numbers are given with and without the distinction."
+        f"Scenes of one to four digits of MNIST, generated (seed {config.data_seed}): {config.train_scenes:,} to train on, "
+        f"digits {how}; {config.test_scenes:,} to test on, with digits upright and with each of the same digits turned by an "
+        "angle of its own. A 6 and a 9 are half turns of each other: no model that is equivariant can tell them apart but by "
+        "handwriting, so numbers are given with and without the distinction."
     )
     return Scenes(
         data.train,
@@ -164,7 +167,9 @@ def check_memory(config: Any, scenes: Scenes) -> None:
         )
     pieces = (2 * config.tiles.tile) ** 2 * (4 * scenes.channels + 1) * config.tiles.crops
     if free is not None and pieces > free:
-        raise TaskError(f"not enough memory: {config.tiles.crops:,} crops take {pieces / 2**30:.1f} GiB. Lower --crops.")
+        raise TaskError(
+            f"not enough memory: {config.tiles.crops:,} crops take {pieces / 2**30:.1f} GiB. Lower --crops."
+        )
 
 
 def tile_bytes(model: SegmenterConfig, tile: int, *, training: bool) -> int:

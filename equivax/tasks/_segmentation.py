@@ -55,7 +55,8 @@ def train_segmenter(config: Any, *, command: str = "", console: Console | None =
         return Prepared((scenes, build, model, key), scenes.source, scenes.checksum)
 
     def carry_out(run: Run, content: Any) -> int:
-        return _carry_out(run, task, config, *content, command, to)
+        scenes, build, model, key = content
+        return _carry_out(run, task, config, scenes, build, model, key, command, to)
 
     return conduct(task, config, prepare, carry_out, show_physics, command=command, console=to)
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..dynamics import Cycle, Flow
 from ..fields import Bias, DifferentialInvariantField, GaussianJet, SteerableLayer, SteerableOperator
 from ..geometry import PixelGrid
-from ..symmetry import AbstractGroup, AbstractRep, SignalAction, trivial
+from ..symmetry import AbstractGroup, SignalAction, trivial
 from ._classifier import _controller, _solver, features, group_named
 from ._errors import TaskError
 
@@ -23,7 +23,7 @@ class SegmenterConfig:
     """The group acting on the plane: C<n>, D<n> (regular features), SO2 or O2 (irreducible features)."""
     spacings: tuple[int, ...] = (2, 4, 8)
     """The spacing of each grid in pixels of the image, each a multiple of the one before."""
-    widths: tuple[int, ...] = (8, 12, 12)
+    widths: tuple[int, ...] = (6, 8, 8)
     """Copies of the feature (regular, or one of each weight) on each grid."""
     steps: tuple[int, ...] = (1, 1, 2)
     """Solver steps (and knots of the coefficients in time) of each flow; all grids but the last have two, there and back."""
@@ -117,8 +117,8 @@ def build_segmenter(
     group = group_named(config.group)
     _check(config)
     grids = [
-        PixelGrid(*(_points(n, s) * refine for n in shape), s / refine)  # the pixels themselves, then every grid
-        for s in (1, *config.spacings)
+        PixelGrid(_points(shape[0], s) * refine, _points(shape[1], s) * refine, s / refine)
+        for s in (1, *config.spacings)  # the pixels themselves, then every grid
     ]
     keys = iter(jax.random.split(key, 5 * len(config.spacings) + 4))
     wide, fibres = config.width_of_stencil, [features(group, w) for w in config.widths]
@@ -185,7 +185,9 @@ def _points(pixels: int, spacing: int) -> int:
     """
     odd = pixels % 2
     if (pixels - odd) % spacing:
-        raise TaskError(f"{pixels} pixels across do not fit a grid with a point every {spacing}; take a multiple of that.")
+        raise TaskError(
+            f"{pixels} pixels across do not fit a grid with a point every {spacing}; take a multiple of that."
+        )
     return (pixels - odd) // spacing + odd
 
 

@@ -27,9 +27,9 @@ class TilesConfig:
 
     tile: int = 64
     """Pixels across a crop in training; a multiple of the coarsest spacing."""
-    crops: int = 1_000
+    crops: int = 400
     """Crops in an epoch, at least: few images are cut more often."""
-    large_tile: int = 192
+    large_tile: int = 256
     """Pixels across a tile when whole images are predicted."""
     margin: int = 48
     """Pixels at the borders of such a tile where its neighbour is believed instead."""
@@ -42,9 +42,10 @@ class TilesConfig:
 class TiledLogits:
     """The logits of images of any size, for all models that differ from those of `build` in their weights only.
 
-    Along each axis tiles start at equal strides, and as many mirrored pixels are added on either side as are missing: the places
-    of the tiles have the symmetry of the image, so quarter turns stay exact. Two neighbours overlap by twice the `margin`, and in
-    the middle quarter of the overlap one fades into the other. Memory is that of a batch of tiles and of the result.
+    Along each axis tiles start at equal strides, and as many mirrored pixels are added on either side as are missing: the
+    places of the tiles have the symmetry of the image, so quarter turns stay exact. Two neighbours overlap by twice the
+    `margin`, and in the middle quarter of the overlap one fades into the other. Memory is that of a batch of tiles and of the
+    result.
     """
 
     def __init__(self, build: Build, *, tile: int, margin: int, unit: int, batch: int = 4):
@@ -134,7 +135,10 @@ def cut(pairs: MaskedImages, tile: int, crops: int) -> tuple[np.ndarray, np.ndar
     images, masks = [], []
     for image, mask in zip(pairs.images, pairs.masks, strict=True):
         rows, columns = (_windows(n, tile) for n in mask.shape)
-        pad = [(max(0, -min(starts)), max(0, max(starts) + 2 * tile - n)) for starts, n in zip((rows, columns), mask.shape)]
+        pad = [
+            (max(0, -min(starts)), max(0, max(starts) + 2 * tile - n))
+            for starts, n in zip((rows, columns), mask.shape, strict=True)
+        ]
         wide, wide_mask = np.pad(image, (*pad, (0, 0)), mode="symmetric"), np.pad(mask, pad, mode="symmetric")
         for i in rows:
             for j in columns:

@@ -32,5 +32,7 @@ def _sampled(u: np.ndarray, shape: tuple[int, int], angle: float, order: int) ->
     # From the centre, x to the right and y upwards.
     points = np.stack(np.meshgrid(right, -down), axis=-1) @ rotation(angle).T
     places = ((u.shape[0] - 1) / 2 - points[..., 1], (u.shape[1] - 1) / 2 + points[..., 0])
-    channels = [scipy.ndimage.map_coordinates(u[..., k], places, order=order, mode="reflect") for k in range(u.shape[-1])]
+    channels = [
+        scipy.ndimage.map_coordinates(u[..., k], places, order=order, mode="reflect") for k in range(u.shape[-1])
+    ]
     return np.stack(channels, axis=-1).astype(u.dtype)
