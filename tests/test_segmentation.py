@@ -112,6 +112,7 @@ def test_the_loss_weighs_classes_and_does_not_ask_for_one_that_is_absent():
     images = np.zeros((2, 8, 8, 1), np.float32)
     masks = np.tile(np.array([0, 1], np.uint8), (2, 8, 4))
     images[..., 0] = masks  # an image that is its own mask, whose crops give away where they were taken
+    images, masks = jnp.asarray(images), jnp.asarray(masks)
     loud = lambda u, key: 40 * jnp.concatenate([0.5 - u, u - 0.5, -jnp.ones_like(u)], -1)  # noqa: E731
     for turned in (False, True):
         loss = segmentation_loss(np.ones(3, np.float32), 4, dice=1.0, turned=turned)
@@ -144,9 +145,8 @@ def test_up_sampling_may_mix_before_it_differentiates():
     expected = jnp.einsum("kpi,kio->po", operator.jet(u), operator.symbol.astype(u.dtype))
     np.testing.assert_allclose(operator(u), expected, atol=1e-6)
     v = jax.random.normal(jax.random.key(2), (6, 12, 3), jnp.float64)
-    dense, jet = operator.jet.contract(v), eqx.tree_at(lambda j: j.sigma, operator.jet, 1.6)
-    each = sum(jet(v[k])[k] for k in range(6))
-    np.testing.assert_allclose(dense, each, atol=1e-12)
+    each = sum(operator.jet(v[k])[k] for k in range(6))
+    np.testing.assert_allclose(operator.jet.contract(v), each, atol=1e-12)
 
 
 def test_contracting_along_axes_is_contracting_densely(monkeypatch):
@@ -199,7 +199,7 @@ def test_a_wrong_configuration_says_what_would_be_right(changes, message):
 
 def test_the_plain_network_is_as_large_and_takes_any_size():
     model = build_unet(2_000, 3, 4, key=jax.random.key(0))
-    assert 2_000 <= count_parameters(model) < 3_000
+    assert 2_000 <= count_parameters(model) <= 2_060
     assert model(jnp.ones((9, 8, 3), jnp.float32)).shape == (9, 8, 4)
 
 
@@ -257,7 +257,7 @@ def test_what_is_turned_can_be_turned_back(angle):
     image = np.stack([np.sin(x + y), np.cos(2 * x)], -1).astype(np.float32)
     there = turn(image, angle)
     assert angle != np.pi / 2 or np.allclose(there, np.rot90(image), atol=1e-5)
-    assert np.abs(turn_back(there, angle, (40, 30)) - image).max() < (1e-5 if angle < 2 else 0.02)
+    assert np.abs(turn_back(there, angle, (40, 30)) - image).max() < (1e-5 if angle < 2 else 0.03)
 
 
 # Files.
@@ -427,13 +427,14 @@ class StandIn(eqx.Module):
     """Logits that are linear in a pixel: equivariant, and compiled in no time."""
 
     weight: jax.Array
+    bias: jax.Array
 
     def __call__(self, image, *, key=None):
-        return image @ self.weight
+        return image @ self.weight[0] + self.bias[None, None]
 
 
 def _stand_in(config, *, shape, channels, classes, key):
-    return StandIn(jax.random.normal(key, (channels, classes), jnp.float32))
+    return StandIn(jax.random.normal(key, (1, channels, classes), jnp.float32), jnp.zeros(classes, jnp.float32))
 
 
 def _audit(model, config, tiles, *, refinements=(1,), key):

@@ -32,9 +32,11 @@ class PredictConfig:
     """A .npy array (height, width) or (n, height, width), a picture, or a folder of pictures: bright strokes on black. For
     double-spring a .npy of states (n, 4, 3), for nbody of states (n, particles, 7): rows of place, velocity, charge."""
     out: Path | None = None
-    """Where to write the labels: .npy (whole numbers) or .csv (name, label, probability); by default they are printed."""
+    """Where to write the labels: .npy (whole numbers) or .csv (name, label, probability); by default they are printed. For
+    a run that segments, the folder of the masks: one .png for each image, under its name and of its size."""
     probabilities: Path | None = None
-    """Where to write the probabilities of all classes, .npy (n, classes)."""
+    """Where to write the probabilities of all classes, .npy (n, classes). For a run that segments, a folder: one .npy
+    (height, width, classes) for each image."""
     labels: Path | None = None
     """True labels, .npy (n,), for the accuracy."""
     invert: bool = False

@@ -44,7 +44,8 @@ def v_rand(said: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "heigh
 
     $p_{ij}$ the part of the pixels of the class in `true` that lies in object i of `said` and object j of `true`, $s$ and $t$
     its marginals. Objects are connected regions (through edges of pixels, not corners). So that it does not matter how thick
-    borders are drawn, they are thinned first: a pixel between objects joins the nearest one. None where `true` has no object.
+    borders are drawn, they are thinned first: a pixel between objects joins the nearest one; where nothing was found,
+    each is a piece of its own. None where `true` has no object.
 
     (Arganda-Carreras et al., *Crowdsourcing the creation of image segmentation algorithms for connectomics*, 2015, with
     alpha = 1/2.)
@@ -54,7 +55,9 @@ def v_rand(said: Bool[np.ndarray, "height width"], true: Bool[np.ndarray, "heigh
         return None
     objects, _ = scipy.ndimage.label(inside)
     pieces, found = scipy.ndimage.label(said.astype(bool))
-    if found:
+    if not found:
+        pieces = np.arange(said.size).reshape(said.shape)
+    else:
         nearest = scipy.ndimage.distance_transform_edt(pieces == 0, return_distances=False, return_indices=True)
         pieces = pieces[tuple(nearest)]
     pairs = np.unique(pieces[inside].astype(np.int64) * (int(objects.max()) + 1) + objects[inside], return_counts=True)

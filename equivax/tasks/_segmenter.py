@@ -11,7 +11,7 @@ from ..dynamics import Cycle, Flow
 from ..fields import Bias, DifferentialInvariantField, GaussianJet, SteerableLayer, SteerableOperator
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, SignalAction, trivial
-from ._classifier import _controller, _solver, features, group_named
+from ._classifier import ModelConfig, _controller, _solver, features, group_named
 from ._errors import TaskError
 
 
@@ -138,7 +138,7 @@ def build_segmenter(
             dropout=config.field_dropout,
             key=next(keys),
         )
-        controller = _controller(config, steps)  # type: ignore[arg-type]
+        controller = _controller(ModelConfig(solver=config.solver, rtol=config.rtol), steps)
         return Flow(field, field.action.space, _solver(config.solver), controller, t0=t0, t1=t1)
 
     def change(source: int, target: int) -> SteerableLayer:

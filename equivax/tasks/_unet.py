@@ -26,9 +26,9 @@ class UNet(eqx.Module):
     out: Array
     bias: Array
 
-    def __init__(self, width: int, channels: int, classes: int, *, key: PRNGKeyArray):
+    def __init__(self, width: int, bottom: int, channels: int, classes: int, *, key: PRNGKeyArray):
         keys = jax.random.split(key, 11)
-        sizes = _sizes(width, channels)
+        sizes = _sizes(width, bottom, channels)
         self.convolutions = [
             jax.random.normal(k, (3, 3, i, o), jnp.float32) * (2 / (9 * i)) ** 0.5
             for k, (i, o) in zip(keys[:10], sizes, strict=True)
@@ -68,18 +68,21 @@ class UNet(eqx.Module):
         return u
 
 
-def _sizes(width: int, channels: int) -> list[tuple[int, int]]:
-    w, w2, w4 = width, 2 * width, 4 * width
-    return [(channels, w), (w, w), (w, w2), (w2, w2), (w2, w4), (w4, w4), (w4 + w2, w2), (w2, w2), (w2 + w, w), (w, w)]
+def _sizes(width: int, bottom: int, channels: int) -> list[tuple[int, int]]:
+    w, w2, b = width, 2 * width, bottom
+    return [(channels, w), (w, w), (w, w2), (w2, w2), (w2, b), (b, b), (b + w2, w2), (w2, w2), (w2 + w, w), (w, w)]
 
 
 def build_unet(parameters: int, channels: int, classes: int, *, key: PRNGKeyArray) -> UNet:
-    """The U-Net whose number of weights is nearest to `parameters` from above, so that it is never the smaller one."""
+    """The U-Net that has `parameters` weights or, within 3 %, more: never fewer. Its coarsest scale makes up the difference."""
 
-    def count(width: int) -> int:
-        return sum(9 * i * o + 2 * o for i, o in _sizes(width, channels)) + (width + 1) * classes
+    def count(width: int, bottom: int) -> int:
+        return sum(9 * i * o + 2 * o for i, o in _sizes(width, bottom, channels)) + (width + 1) * classes
 
-    width = next(w for w in itertools.count(2) if count(w) >= parameters)
-    model = UNet(width, channels, classes, key=key)
-    assert count_parameters(model) == count(width)
+    # Of all that fit, the one whose coarsest scale is nearest to four times as wide as the finest.
+    shapes = [(w, b) for w in range(1, 129) for b in range(w, 8 * w + 1) if count(w, b) >= parameters]
+    near = [shape for shape in shapes if count(*shape) <= 1.03 * parameters]
+    width, bottom = min(near, key=lambda s: abs(s[1] / s[0] - 4)) if near else min(shapes, key=lambda s: count(*s))
+    model = UNet(width, bottom, channels, classes, key=key)
+    assert count_parameters(model) == count(width, bottom)
     return model
