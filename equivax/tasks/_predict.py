@@ -43,8 +43,8 @@ class PredictConfig:
     """The images are dark strokes on white."""
 
 
-def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndarray:
-    """The labels (n,) of the images, which are also written or printed as `config` says.
+def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndarray | list[Path]:
+    """The labels (n,) of the images, or the files of their masks, which are written or printed as `config` says.
 
     **Raises:** `DataError` for images that cannot be used, `TaskError` for a run or a file name that cannot.
     """

@@ -15,7 +15,7 @@ class Task:
     configurations by name; `train`: (config, command, console) -> exit code; `audit`: (run, key) -> verdicts, of a finished
     run; `draw`: (run, metrics) -> None, the figures that follow from the numbers; `template`, `captions`: of its report;
     `states`, `predict`: the axes of the states that it continues (None: any length), and (run, states) -> what comes after;
-    `masks`: (run, configuration, console) -> None, writes the masks of images.
+    `masks`: (run, configuration, console) -> files, writes the masks of images.
     """
 
     summary: str

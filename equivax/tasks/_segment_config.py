@@ -1,5 +1,6 @@
 """The configurations of the runs that segment images: every option of the command line is a field here."""
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,6 +16,11 @@ Preset = Literal["tiny", "default"]
 
 def _training() -> TrainConfig:
     return TrainConfig(epochs=8, batch_size=8, learning_rate=5e-3, weight_decay=0.01, label_smoothing=0.0)
+
+
+def _scenes_training() -> TrainConfig:
+    # A scene is one crop, and all scenes are one epoch.
+    return dataclasses.replace(_training(), epochs=4)
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class SegmentConfig:
     """The part of the images that decides on thresholds, at least one image."""
     test_part: float = 0.2
     """The part of the images that is tested on, at least one image."""
-    test_angles: int = 2
+    test_angles: int = 1
     """How often each test image is tested turned, by random angles."""
     data_seed: int = 0
     """Of the split of the images and of the angles of the test."""
@@ -75,7 +81,7 @@ class Isbi2012Config:
     """How many slices to train on, at most 20: spread evenly over the first 20. The next 4 decide on thresholds."""
     test_slices: int = 6
     """How many of the last 6 slices to test on."""
-    test_angles: int = 2
+    test_angles: int = 1
     """How often each test slice is tested turned, by random angles."""
     data_seed: int = 0
     """Of the angles of the test."""
@@ -107,11 +113,11 @@ class DigitScenesConfig:
     """Also train a U-Net with as many weights on the same scenes, and another one on scenes turned at random."""
     turned: bool = False
     """Train on turned digits; by default digits are upright in training."""
-    train_scenes: int = 4_000
+    train_scenes: int = 2_000
     """Scenes to train on."""
     validation_scenes: int = 200
     """Scenes that decide on the balance of classes."""
-    test_scenes: int = 500
+    test_scenes: int = 300
     """Scenes to test on, upright and with every digit turned."""
     data_seed: int = 0
     """Of the scenes."""
@@ -119,7 +125,7 @@ class DigitScenesConfig:
     """The model."""
     tiles: Annotated[TilesConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=TilesConfig)
     """Pieces of images."""
-    train: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=_training)
+    train: Annotated[TrainConfig, tyro.conf.OmitArgPrefixes] = field(default_factory=_scenes_training)
     """Training."""
 
 
@@ -128,12 +134,12 @@ _FEW = TilesConfig(tile=32, crops=64, large_tile=96, margin=32)
 _SHORT = TrainConfig(epochs=2, batch_size=8, learning_rate=1e-2, weight_decay=0.01, label_smoothing=0.0, ema=0.9)
 
 SEGMENT_PRESETS = {
-    "tiny": lambda: SegmentConfig(preset="tiny", test_angles=1, model=_SMALL, tiles=_FEW, train=_SHORT),
+    "tiny": lambda: SegmentConfig(preset="tiny", model=_SMALL, tiles=_FEW, train=_SHORT),
     "default": SegmentConfig,
 }
 ISBI2012_PRESETS = {
     "tiny": lambda: Isbi2012Config(
-        preset="tiny", train_slices=2, test_slices=1, test_angles=1, model=_SMALL, tiles=_FEW, train=_SHORT
+        preset="tiny", train_slices=2, test_slices=1, model=_SMALL, tiles=_FEW, train=_SHORT
     ),
     "default": Isbi2012Config,
 }

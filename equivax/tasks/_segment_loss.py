@@ -5,9 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
 
 from ._fit import Loss
+from ._tiles import BEYOND
 
 
 def class_weights(masks: tuple[np.ndarray, ...], classes: int, power: float) -> Float[np.ndarray, " classes"]:
@@ -18,27 +19,38 @@ def class_weights(masks: tuple[np.ndarray, ...], classes: int, power: float) -> 
     return (w / (f @ w)).astype(np.float32)
 
 
-def segmentation_loss(weights: Float[np.ndarray, " classes"], tile: int, *, dice: float, turned: bool = False) -> Loss:
+def segmentation_loss(
+    weights: Float[np.ndarray, " classes"],
+    tile: int,
+    *,
+    dice: float,
+    label_smoothing: float = 0.0,
+    turned: bool = False,
+) -> Loss:
     r"""The loss on a batch of pieces of twice a tile (`cut`), of each of which a random crop is taken,
 
-    $$ -\sum_p w_{y(p)} \log q_{y(p)}(p) + \lambda\, \Bigl(1 - \operatorname{mean}_c
+    $$ -\sum_p \sum_c w_c\, y_c(p) \log q_c(p) + \lambda\, \Bigl(1 - \operatorname{mean}_c
        \frac{2 \sum_p q_c y_c + 1}{\sum_p (q_c + y_c) + 1}\Bigr), \qquad q = \operatorname{softmax}, $$
 
-    the first sum as a mean over pixels, the second part over the classes that the batch has. With `turned` each crop is also
-    turned, by an angle from U[0, 2 pi): images bilinear, masks by their nearest pixel.
+    the first sum as a mean over the pixels inside the image, its target smoothed as in `cross_entropy`; the second part over
+    the classes that the batch has. With `turned` each crop is also turned, by an angle from U[0, 2 pi): images bilinear, masks
+    by their nearest pixel.
     """
 
-    def loss(model: Any, batch: tuple[Array, Array], key: PRNGKeyArray) -> Array:
+    def loss(model: Any, batch: tuple[Array, Array, Array], key: PRNGKeyArray) -> Array:
         crop_key, model_key = jax.random.split(key)
         crop = _turned_crop if turned else _crop
-        images, masks = jax.vmap(lambda u, y, k: crop(u, y, tile, k))(*batch, jax.random.split(crop_key, len(batch[0])))
+        keys = jax.random.split(crop_key, len(batch[0]))
+        images, masks = jax.vmap(lambda u, y, room, k: crop(u, y, room, tile, k))(*batch, keys)
         keys = jax.random.split(model_key, len(images))
         logs = jax.nn.log_softmax(jax.vmap(lambda u, k: model(u, key=k))(images, keys))
-        target = jax.nn.one_hot(masks, len(weights), dtype=logs.dtype)
-        entropy = -jnp.mean(jnp.sum(target * logs * jnp.asarray(weights)[None, None, None, :], axis=-1))
+        known = (masks != BEYOND)[..., None].astype(logs.dtype)
+        target = jax.nn.one_hot(masks, len(weights), dtype=logs.dtype)  # all zeros where no class is known
+        smooth = (1 - label_smoothing) * target + known * (label_smoothing / len(weights))
+        entropy = -jnp.sum(smooth * logs * jnp.asarray(weights)[None, None, None, :]) / jnp.maximum(1, jnp.sum(known))
         axes = (0, 1, 2)
-        both = jnp.sum(jnp.exp(logs) * target, axes)
-        either = jnp.sum(jnp.exp(logs) + target, axes)
+        q = jnp.exp(logs) * known
+        both, either = jnp.sum(q * target, axes), jnp.sum(q + target, axes)
         present = (jnp.sum(target, axes) > 0).astype(logs.dtype)
         overlap = jnp.sum(present * (2 * both + 1) / (either + 1)) / jnp.maximum(1, jnp.sum(present))
         return entropy + dice * (1 - overlap)
@@ -47,9 +59,13 @@ def segmentation_loss(weights: Float[np.ndarray, " classes"], tile: int, *, dice
 
 
 def _crop(
-    image: Float[Array, "wide wide channels"], mask: UInt8[Array, "wide wide"], tile: int, key: PRNGKeyArray
+    image: Float[Array, "wide wide channels"],
+    mask: UInt8[Array, "wide wide"],
+    room: Int[Array, "2 2"],
+    tile: int,
+    key: PRNGKeyArray,
 ) -> tuple[Array, Array]:
-    i, j = jax.random.randint(key, (2,), 0, tile + 1)
+    i, j = jax.random.randint(key, (2,), room[:, 0], room[:, 1] + 1)
     return (
         jax.lax.dynamic_slice(image, (i, j, jnp.zeros_like(i)), (tile, tile, image.shape[-1])),
         jax.lax.dynamic_slice(mask, (i, j), (tile, tile)),
@@ -57,10 +73,16 @@ def _crop(
 
 
 def _turned_crop(
-    image: Float[Array, "wide wide channels"], mask: UInt8[Array, "wide wide"], tile: int, key: PRNGKeyArray
+    image: Float[Array, "wide wide channels"],
+    mask: UInt8[Array, "wide wide"],
+    room: Int[Array, "2 2"],
+    tile: int,
+    key: PRNGKeyArray,
 ) -> tuple[Array, Array]:
     place_key, angle_key = jax.random.split(key)
-    centre = tile - 0.5 + jax.random.uniform(place_key, (2, 1, 1), image.dtype, minval=-tile / 2, maxval=tile / 2)
+    low, high = (room[:, i].astype(image.dtype) for i in (0, 1))
+    start = low + (high - low) * jax.random.uniform(place_key, (2,), image.dtype)
+    centre = (start + (tile - 1) / 2)[:, None, None]
     angle = jax.random.uniform(angle_key, (), image.dtype, maxval=2 * jnp.pi)
     offsets = jnp.arange(tile, dtype=image.dtype) - (tile - 1) / 2
     y, x = offsets[:, None], offsets[None, :]

@@ -41,11 +41,14 @@ def audit_run(run: Run, key: PRNGKeyArray) -> list[dict[str, Any]]:
     """The verdicts on the segmenter of a finished run."""
     config = stored_config(run)
     predictor, _, _ = load_predictor(run)
-    return audit_segmenter(predictor.model, config.model, config.tiles, key=key)["verdicts"]
+    # One grid more than the audit after training, which has less time.
+    found = audit_segmenter(predictor.model, config.model, config.tiles, refinements=(1, 2, 4), key=key)
+    return found["verdicts"]
 
 
-def predict_masks(run: Run, config: "PredictConfig", console: Console) -> None:
-    """Write the mask of each picture in `config.images` into the folder `config.out`, under its name and of its size.
+def predict_masks(run: Run, config: "PredictConfig", console: Console) -> list[Path]:
+    """Write the mask of each picture in `config.images` into the folder `config.out`, under its name and of its size,
+    and return the files.
 
     Masks hold the values that stood for the classes in training, and are PNG files. With `config.probabilities` that folder
     gets an array (height, width, classes) for each picture.
@@ -67,6 +70,7 @@ def predict_masks(run: Run, config: "PredictConfig", console: Console) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     predictor, decision, metrics = load_predictor(run)
     unique = len({file.stem for file in files}) == len(files)
+    written = []
     with Bar(console, "masks", len(files)) as bar:
         for i, file in enumerate(files):
             frames = read_colours(file)
@@ -74,12 +78,14 @@ def predict_masks(run: Run, config: "PredictConfig", console: Console) -> None:
                 name = (file.stem if unique else file.name) + (f"-{k}" if len(frames) > 1 else "")
                 image = _channels(frame, metrics["channels"], file)
                 found = predictor(1 - image if config.invert else image)
-                _write(config.out / f"{name}.png", decision(found), metrics["values"])
+                written.append(config.out / f"{name}.png")
+                _write(written[-1], decision(found), metrics["values"])
                 if config.probabilities is not None:
                     with atomic_path(config.probabilities / f"{name}.npy") as part, open(part, "wb") as stream:
                         np.save(stream, found, allow_pickle=False)
             bar.to(i + 1)
-    console.print(f"{len(files):,} masks in {config.out}.", soft_wrap=True)
+    console.print(f"{len(written):,} masks in {config.out}.", soft_wrap=True)
+    return written
 
 
 def _channels(frame: np.ndarray, channels: int, file: Path) -> np.ndarray:

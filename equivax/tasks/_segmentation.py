@@ -21,10 +21,10 @@ from ._physics import finish, show_physics
 from ._run import Run
 from ._segment_audit import audit_segmenter
 from ._segment_loss import class_weights, segmentation_loss
-from ._segment_measure import Decision, measure_masks, overlaps
+from ._segment_measure import Decision, confusion, measure_masks, overlaps
 from ._segment_sources import Scenes, check_memory, sources
 from ._segmenter import build_segmenter
-from ._tiles import Build, TiledLogits, cut
+from ._tiles import BEYOND, Build, TiledLogits, cut
 from ._turned import turn, turn_back
 from ._unet import UNIT, build_unet
 from ._weights import count_parameters, split
@@ -106,10 +106,7 @@ def _carry_out(
         "model", model, build, config.model.spacings[-1], jax.random.fold_in(key, 1)
     )
     with console.status("audit") if console.is_terminal else contextlib.nullcontext():
-        refinements = (1, 2) if config.preset == "tiny" else (1, 2, 4)
-        audit = audit_segmenter(
-            predictor.model, config.model, config.tiles, refinements=refinements, key=jax.random.fold_in(key, 2)
-        )
+        audit = audit_segmenter(predictor.model, config.model, config.tiles, key=jax.random.fold_in(key, 2))
     baseline: dict[str, Any] = {}
     if config.baseline:
         plain = build_unet(found["parameters"], scenes.channels, len(scenes.classes), key=jax.random.fold_in(key, 3))
@@ -170,7 +167,13 @@ class _Learner:
         """Fit `model`; decide on the validation images; measure its averaged weights on the test images."""
         config, scenes = self._config, self._scenes
         weights = class_weights(scenes.train.masks, len(scenes.classes), config.tiles.balance)
-        loss: Loss = segmentation_loss(weights, config.tiles.tile, dice=config.tiles.dice, turned=turned)
+        loss: Loss = segmentation_loss(
+            weights,
+            config.tiles.tile,
+            dice=config.tiles.dice,
+            label_smoothing=config.train.label_smoothing,
+            turned=turned,
+        )
         fitted: Fitted = fit(
             model,
             loss,
@@ -230,10 +233,13 @@ class _Learner:
 
     @staticmethod
     def _crops(pairs: MaskedImages, tile: int) -> tuple[np.ndarray, np.ndarray]:
-        images, masks = cut(pairs, tile, 1)
+        images, masks, rooms = cut(pairs, tile, 1)
         chosen = np.unique(np.linspace(0, len(images) - 1, _LOOK).round().astype(int))
-        middle = slice(tile // 2, tile // 2 + tile)
-        return images[chosen][:, middle, middle], masks[chosen][:, middle, middle]
+        crops = []
+        for k in chosen:
+            i, j = (int(first + last) // 2 for first, last in rooms[k])
+            crops.append((images[k, i : i + tile, j : j + tile], masks[k, i : i + tile, j : j + tile]))
+        return np.stack([image for image, _ in crops]), np.stack([mask for _, mask in crops])
 
     def _validate(self, model: Any) -> Callable[[Any], dict[str, float | int]]:
         _, constants = split(model)
@@ -246,8 +252,8 @@ class _Learner:
             parts = [call(weights, images[i : i + batch]) for i in range(0, len(images) - batch + 1, batch)]
             said = np.concatenate([np.asarray(part).argmax(axis=-1) for part in parts])
             classes = len(self._scenes.classes)
-            codes = masks[: len(said)].astype(np.int64) * classes + said
-            counts = np.bincount(codes.ravel(), minlength=classes**2).reshape(classes, classes)
+            known = masks[: len(said)] != BEYOND
+            counts = confusion(said[known], masks[: len(said)][known], classes)
             return {"validation_dice": overlaps(counts)["dice"]}
 
         return validate

@@ -1,6 +1,7 @@
 """Images of any size through a model of one size: tiles that overlap, with mirrored borders and no seams."""
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -126,27 +127,33 @@ class _Axis:
         return (left * right).astype(np.float32)
 
 
-def cut(pairs: MaskedImages, tile: int, crops: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pieces of twice a tile that contain every crop of a tile: images (n, 2 tile, 2 tile, channels) and masks.
+# In the masks of pieces: a pixel beyond the border of the image, of which no class is known.
+BEYOND = 255
 
-    They start at strides of at most a tile, mirrored where they reach beyond their image, and are repeated until there are
-    at least `crops`: the loss takes one crop at random from each, at another place in every epoch.
+
+def cut(pairs: MaskedImages, tile: int, crops: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pieces of twice a tile that contain every crop of a tile: images (n, 2 tile, 2 tile, channels), masks, and the first and
+    the last row and column where such a crop may start (n, 2, 2).
+
+    Pieces start at strides of at most a tile and are repeated until there are at least `crops`: the loss takes one crop at
+    random from each, at another place in every epoch. Where pieces reach beyond their image, it is mirrored, and the mask is
+    `BEYOND`; crops do so only if the image is smaller than a tile.
     """
-    images, masks = [], []
+    images, masks, rooms = [], [], []
     for image, mask in zip(pairs.images, pairs.masks, strict=True):
         rows, columns = (_windows(n, tile) for n in mask.shape)
         pad = [
             (max(0, -min(starts)), max(0, max(starts) + 2 * tile - n))
             for starts, n in zip((rows, columns), mask.shape, strict=True)
         ]
-        wide, wide_mask = np.pad(image, (*pad, (0, 0)), mode="symmetric"), np.pad(mask, pad, mode="symmetric")
-        for i in rows:
-            for j in columns:
-                here = tuple(slice(k + p[0], k + p[0] + 2 * tile) for k, p in zip((i, j), pad, strict=True))
-                images.append(wide[here])
-                masks.append(wide_mask[here])
+        wide, wide_mask = np.pad(image, (*pad, (0, 0)), mode="symmetric"), np.pad(mask, pad, constant_values=BEYOND)
+        for place in itertools.product(rows, columns):
+            here = tuple(slice(k + p[0], k + p[0] + 2 * tile) for k, p in zip(place, pad, strict=True))
+            images.append(wide[here])
+            masks.append(wide_mask[here])
+            rooms.append([_room(k, n - tile, tile) for k, n in zip(place, mask.shape, strict=True)])
     copies = max(1, math.ceil(crops / len(images)))
-    return np.stack(images * copies), np.stack(masks * copies)
+    return np.stack(images * copies), np.stack(masks * copies), np.array(rooms * copies, np.int32)
 
 
 def _windows(n: int, tile: int) -> list[int]:
@@ -156,6 +163,12 @@ def _windows(n: int, tile: int) -> list[int]:
         return [(free - tile) // 2]
     count = math.ceil(free / tile)
     return [round(k * (free - tile) / (count - 1)) for k in range(count)]
+
+
+def _room(start: int, free: int, tile: int) -> tuple[int, int]:
+    """The first and the last place in a window from `start` where a crop of the image begins."""
+    first, last = (0, free) if free >= 0 else (free // 2, free // 2)
+    return max(first - start, 0), min(last - start, tile)
 
 
 def available_memory() -> int | None:
