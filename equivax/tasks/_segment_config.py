@@ -15,7 +15,7 @@ Preset = Literal["tiny", "default"]
 
 
 def _training() -> TrainConfig:
-    return TrainConfig(epochs=8, batch_size=8, learning_rate=5e-3, weight_decay=0.01, label_smoothing=0.0)
+    return TrainConfig(epochs=6, batch_size=8, learning_rate=5e-3, weight_decay=0.01, label_smoothing=0.0)
 
 
 def _scenes_training() -> TrainConfig:
@@ -40,7 +40,7 @@ class SegmentConfig:
     config: Path | None = None
     """Repeat the run with this config.json (or in this folder); other options change it."""
     baseline: bool = False
-    """Also train a U-Net with as many weights on the same crops, turned at random."""
+    """Also train a U-Net with as many weights on the same crops, turned at random, for three times as many steps."""
     skip_bad: bool = False
     """Leave out files that are broken or do not fit, and count them, instead of stopping."""
     allow_empty: bool = False
@@ -76,7 +76,7 @@ class Isbi2012Config:
     config: Path | None = None
     """Repeat the run with this config.json (or in this folder); other options change it."""
     baseline: bool = False
-    """Also train a U-Net with as many weights on the same crops, turned at random."""
+    """Also train a U-Net with as many weights on the same crops, turned at random, for three times as many steps."""
     train_slices: int = 20
     """How many slices to train on, at most 20: spread evenly over the first 20. The next 4 decide on thresholds."""
     test_slices: int = 6
@@ -110,7 +110,8 @@ class DigitScenesConfig:
     config: Path | None = None
     """Repeat the run with this config.json (or in this folder); other options change it."""
     baseline: bool = False
-    """Also train a U-Net with as many weights on the same scenes, and another one on scenes turned at random."""
+    """Also train a U-Net with as many weights on the same scenes, and one on scenes turned at random, for three times as many
+    steps."""
     turned: bool = False
     """Train on turned digits; by default digits are upright in training."""
     train_scenes: int = 2_000

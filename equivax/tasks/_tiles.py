@@ -32,7 +32,7 @@ class TilesConfig:
     """Crops in an epoch, at least: few images are cut more often."""
     large_tile: int = 256
     """Pixels across a tile when whole images are predicted."""
-    margin: int = 48
+    margin: int = 64
     """Pixels at the borders of such a tile where its neighbour is believed instead."""
     dice: float = 0.5
     """The weight of the soft Dice loss, beside cross-entropy."""
