@@ -223,7 +223,7 @@ def test_tiles_cover_every_pixel_once_in_places_as_symmetric_as_the_image(shape)
     logits = tiled(model, image)
     np.testing.assert_allclose(logits, np.concatenate([image, image**2], -1), atol=1e-5)
     for n in shape:
-        axis = _Axis(n, 16, 4)
+        axis = _Axis(n, 16, 4, 4)
         assert axis.starts == [axis.starts[-1] - s for s in reversed(axis.starts)]
         assert all(start % 4 == 0 for start in axis.starts)
 

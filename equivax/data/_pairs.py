@@ -89,9 +89,9 @@ def read_pairs(
     if not frames:
         raise DataError(f"{images}: none of {len(found)} pairs can be used. The first: {skipped[0]}")
     values = _values([(name, mask) for name, _, mask in frames])
-    coloured = any(np.ptp(image, axis=-1).any() for _, image, _ in frames)
+    channels = max(image.shape[-1] for _, image, _ in frames)
     pairs = MaskedImages(
-        tuple(image if coloured else image[..., :1].copy() for _, image, _ in frames),
+        tuple(np.repeat(image, channels // image.shape[-1], axis=-1) for _, image, _ in frames),
         tuple(np.searchsorted(values, mask).astype(np.uint8) for _, _, mask in frames),
         tuple(name for name, _, _ in frames),
     )
@@ -182,7 +182,8 @@ def _frames_of(image: Path, mask: Path, *, allow_empty: bool) -> Iterator[tuple[
                 f"{mask}: an empty mask, one value ({_shown(codes[0, 0])}) in all its pixels. If there is nothing in "
                 f"{name}, say so with --allow-empty."
             )
-        yield name, picture, codes
+        grey = not np.ptp(picture, axis=-1).any()
+        yield name, picture[..., :1].copy() if grey else picture, codes
 
 
 def _raw(path: Path, *, mask: bool) -> list[np.ndarray]:

@@ -11,8 +11,8 @@ from ..data import DataError, MaskedImages, SceneCounts, digit_scenes, isbi2012,
 from ._errors import TaskError
 from ._progress import download_bars
 from ._segment_config import DigitScenesConfig, Isbi2012Config, SegmentConfig
-from ._segmenter import SegmenterConfig, _check
-from ._tiles import available_memory
+from ._segmenter import SegmenterConfig, check_segmenter
+from ._tiles import available_memory, count_pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,7 @@ def digits(config: DigitScenesConfig, console: Console) -> Scenes:
 
 def check_memory(config: Any, scenes: Scenes) -> None:
     """Make sure that a step of training and a tile of prediction fit into memory; `TaskError` otherwise."""
-    _check(config.model)
+    check_segmenter(config.model)
     unit = config.model.spacings[-1]
     for name, tile in (("--tile", config.tiles.tile), ("--large-tile", config.tiles.large_tile)):
         if tile < unit or tile % unit:
@@ -165,10 +165,12 @@ def check_memory(config: Any, scenes: Scenes) -> None:
             f"not enough memory: {what} of {max(step, tile) / 2**30:.1f} GiB do not fit into the {free / 2**30:.1f} GiB that "
             f"are free. Lower {options}, or --widths."
         )
-    pieces = (2 * config.tiles.tile) ** 2 * (4 * scenes.channels + 1) * config.tiles.crops
-    if free is not None and pieces > free:
+    pieces = max(config.tiles.crops, count_pieces([mask.shape for mask in scenes.train.masks], config.tiles.tile))
+    size = pieces * (2 * config.tiles.tile) ** 2 * (4 * scenes.channels + 1)
+    if free is not None and size > free:
         raise TaskError(
-            f"not enough memory: {config.tiles.crops:,} crops take {pieces / 2**30:.1f} GiB. Lower --crops."
+            f"not enough memory: {pieces:,} pieces to crop from take {size / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are "
+            "free. Lower --crops, or train on fewer images."
         )
 
 

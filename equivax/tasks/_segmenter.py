@@ -114,8 +114,8 @@ def build_segmenter(
 
     **Raises:** `TaskError` when the configuration makes no model or its grids do not fit the shape.
     """
+    check_segmenter(config)
     group = group_named(config.group)
-    _check(config)
     grids = [
         PixelGrid(_points(shape[0], s) * refine, _points(shape[1], s) * refine, s / refine)
         for s in (1, *config.spacings)  # the pixels themselves, then every grid
@@ -191,7 +191,9 @@ def _points(pixels: int, spacing: int) -> int:
     return (pixels - odd) // spacing + odd
 
 
-def _check(config: SegmenterConfig) -> None:
+def check_segmenter(config: SegmenterConfig) -> None:
+    """Make sure that a configuration makes a model; `TaskError` otherwise."""
+    group_named(config.group)
     levels = {len(config.spacings), len(config.widths), len(config.steps)}
     pairs = zip((1, *config.spacings), config.spacings, strict=False)
     if len(levels) != 1 or 0 in levels:

@@ -55,7 +55,7 @@ class TiledLogits:
                 f"--large-tile {tile} and --margin {margin}: expected multiples of the coarsest spacing, {unit}, and a "
                 "margin of less than half a tile."
             )
-        self._tile, self._margin, self._batch = tile, margin, batch
+        self._tile, self._margin, self._unit, self._batch = tile, margin, unit, batch
         self._build = functools.lru_cache(maxsize=8)(build)
         self._calls: dict[tuple[int, int], Any] = {}
 
@@ -63,7 +63,7 @@ class TiledLogits:
         self, model: Any, image: Float[np.ndarray, "height width channels"]
     ) -> Float[np.ndarray, "height width classes"]:
         weights = jax.tree.leaves(split(model)[0])  # the same for every shape
-        rows, columns = (_Axis(n, self._tile, self._margin) for n in image.shape[:2])
+        rows, columns = (_Axis(n, self._tile, self._margin, self._unit) for n in image.shape[:2])
         padded = np.pad(image, (rows.padding, columns.padding, (0, 0)), mode="symmetric")
         call = self._call((rows.tile, columns.tile))
         places = [(i, j) for i in rows.starts for j in columns.starts]
@@ -106,11 +106,15 @@ class TiledLogits:
 class _Axis:
     """Where tiles lie along `n` pixels: `starts` in the padded image, `padding` before and after."""
 
-    def __init__(self, n: int, tile: int, margin: int):
+    def __init__(self, n: int, tile: int, margin: int, unit: int):
+        if n < tile:
+            # Small images need small tiles, but few kinds of them: each is compiled anew.
+            step = unit * math.ceil(tile / 4 / unit)
+            tile = min(tile, step * math.ceil(n / step))
         # Tiles are as even or odd as the image: only then can equally many pixels be added on both sides.
         self.n, self.tile, self._margin = n, tile + n % 2, margin
         stride = self.tile - n % 2 - 2 * margin
-        count = 1 + max(0, math.ceil((n - self.tile) / stride))
+        count = 1 if n <= self.tile else 1 + math.ceil((n - self.tile) / stride)
         length = self.tile + (count - 1) * stride
         self.padding = ((length - n) // 2, (length - n) // 2)
         self.starts = [k * stride for k in range(count)]
@@ -154,6 +158,11 @@ def cut(pairs: MaskedImages, tile: int, crops: int) -> tuple[np.ndarray, np.ndar
             rooms.append([_room(k, n - tile, tile) for k, n in zip(place, mask.shape, strict=True)])
     copies = max(1, math.ceil(crops / len(images)))
     return np.stack(images * copies), np.stack(masks * copies), np.array(rooms * copies, np.int32)
+
+
+def count_pieces(shapes: list[tuple[int, ...]], tile: int) -> int:
+    """How many pieces `cut` makes of images of these shapes, before it repeats them."""
+    return sum(math.prod(len(_windows(n, tile)) for n in shape) for shape in shapes)
 
 
 def _windows(n: int, tile: int) -> list[int]:
