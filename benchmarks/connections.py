@@ -91,7 +91,7 @@ def main() -> None:
     G, grid = Cyclic(N), PixelGrid(PIXELS, PIXELS)
     rep_in, rep_out = COPIES_IN * regular(G), COPIES_OUT * regular(G)
     u = jax.random.normal(jax.random.key(0), (grid.size, rep_in.dim))
-    ours = SteerableOperator(rep_in, rep_out, GaussianJet(grid, grid, 2, 1.0, 3.0), key=jax.random.key(1))
+    ours = SteerableOperator(rep_in, rep_out, GaussianJet(grid, grid, 2, 1.0, reach=3.0), key=jax.random.key(1))
     ours = jax.tree.map(lambda a: a.astype(jnp.float64), ours)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -103,7 +103,7 @@ def main() -> None:
         with np.load(folder / "theirs.npz") as file:
             found = dict(file)
     v = np.asarray(grid.unflatten(ours(u)))
-    back = operator_from_filter(found["filter"], rep_in, rep_out, GaussianJet(grid, grid, 12, 1.0, 2.0))
+    back = operator_from_filter(found["filter"], rep_in, rep_out, GaussianJet(grid, grid, 12, 1.0, reach=2.0))
     w = np.asarray(grid.unflatten(back(u)))
     results = {
         "ours as escnn's: filter": float(found["residual"]),

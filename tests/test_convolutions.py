@@ -31,7 +31,7 @@ PAIRS = {
 
 
 def operator(name, reach=None):
-    return SteerableOperator(*PAIRS[name], GaussianJet(GRID, GRID, 2, 0.9, reach), key=KEY)
+    return SteerableOperator(*PAIRS[name], GaussianJet(GRID, GRID, 2, 0.9, reach=reach), key=KEY)
 
 
 @pytest.mark.parametrize(("name", "reach"), [("lift of C4", None), ("C8", 2.0), ("D3", 3.0), ("SO(2)", 1.0)])
@@ -61,12 +61,12 @@ def test_jets_of_high_order_span_the_filters_of_others():
     points = PixelGrid(5, 5).points.reshape(5, 5, 2)
     radius = np.linalg.norm(points, axis=-1, keepdims=True)
     K = np.where(radius < 2.1, points * (1 + np.round(radius) ** 3), 0.0)[:, :, None, :]
-    P = operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0, 2.0))
+    P = operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0, reach=2.0))
     np.testing.assert_allclose(filter_from_operator(P), K, atol=1e-6 * np.abs(K).max())
     with pytest.raises(GroupError, match="away from the nearest steerable one"):
-        operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 3, 1.0, 2.0))
+        operator_from_filter(K, trivial(SO(2)), V, GaussianJet(GRID, GRID, 3, 1.0, reach=2.0))
     with pytest.raises(GroupError, match="away from the nearest steerable one"):
-        operator_from_filter(K[:, ::-1], trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0, 2.0))
+        operator_from_filter(K[:, ::-1], trivial(SO(2)), V, GaussianJet(GRID, GRID, 11, 1.0, reach=2.0))
 
 
 def test_an_euler_step_is_a_residual_layer_and_the_layer_is_a_step():

@@ -3,6 +3,9 @@
 from ._atomic import atomic_path as atomic_path
 from ._atomic import write_text as write_text
 from ._catalogue import DATA_SETS as DATA_SETS
+from ._digit_scenes import DigitScenes as DigitScenes
+from ._digit_scenes import SceneCounts as SceneCounts
+from ._digit_scenes import digit_scenes as digit_scenes
 from ._double_spring import DoubleSpring as DoubleSpring
 from ._double_spring import angular_momentum as angular_momentum
 from ._double_spring import double_spring as double_spring
@@ -17,6 +20,7 @@ from ._images import in_one_array as in_one_array
 from ._images import read_images as read_images
 from ._images import read_labels as read_labels
 from ._images import settle_channels as settle_channels
+from ._isbi import isbi2012 as isbi2012
 from ._labelled import LabelledImages as LabelledImages
 from ._labelled import labelled_images as labelled_images
 from ._move import enlarge as enlarge
@@ -27,6 +31,11 @@ from ._nbody import charged_particles as charged_particles
 from ._own_images import LabelledFiles as LabelledFiles
 from ._own_images import labelled_files as labelled_files
 from ._own_images import own_images as own_images
+from ._pairs import MaskedImages as MaskedImages
+from ._pairs import PairedFolders as PairedFolders
+from ._pairs import picture_files as picture_files
+from ._pairs import read_colours as read_colours
+from ._pairs import read_pairs as read_pairs
 from ._picture import in_square as in_square
 from ._picture import read_picture as read_picture
 from ._protocols import PROTOCOLS as PROTOCOLS

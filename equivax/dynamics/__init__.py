@@ -5,6 +5,7 @@ from ._cascade import Cascade as Cascade
 from ._commutator_free import CommutatorFree as CommutatorFree
 from ._controller import InvariantController as InvariantController
 from ._crouch_grossman import CrouchGrossman as CrouchGrossman
+from ._cycle import Cycle as Cycle
 from ._filters import DigitalFilter as DigitalFilter
 from ._flow import Flow as Flow
 from ._lie_solver import AbstractLieSolver as AbstractLieSolver

@@ -147,7 +147,7 @@ def field_of_convolution(
     **Raises:** `GroupError` when filter, bias or mixing are not the group's.
     """
     sigma, reach = sigma * grid.spacing, layer.filter.shape[0] // 2 * grid.spacing
-    operator = operator_from_filter(layer.filter, rep, hidden, GaussianJet(grid, grid, order, sigma, reach))
+    operator = operator_from_filter(layer.filter, rep, hidden, GaussianJet(grid, grid, order, sigma, reach=reach))
     biased = intertwiner_from_matrix(jnp.zeros((rep.dim, hidden.dim), layer.bias.dtype), rep, hidden, layer.bias)
     reaction = intertwiner_from_matrix(layer.mixing / dt, hidden, rep)
     field = DifferentialInvariantField(
@@ -168,9 +168,9 @@ def _radius(jet: GaussianJet) -> int:
 
 
 def _stencil(jet: GaussianJet, side: int) -> Float[np.ndarray, "jets pixels"]:
-    """The jet at the centre pixel of a patch, in float64."""
+    """The jet at the centre pixel of a patch, in float64: away from its borders."""
     patch, centre = PixelGrid(side, side, jet.source.spacing), PixelGrid(1, 1, jet.source.spacing)
-    return dense_jet(patch, centre, jet.order, jet.sigma, jet.reach)
+    return dense_jet(patch, centre, jet.order, jet.sigma, reach=jet.reach)
 
 
 def _refuse_two_grids(jet: GaussianJet) -> None:
@@ -178,3 +178,5 @@ def _refuse_two_grids(jet: GaussianJet) -> None:
         raise ValueError(
             f"An operator from {jet.source} to {jet.target} is no convolution on one grid; its source and target must be equal."
         )
+    if jet.mirror:
+        raise ValueError("An operator that mirrors the image at its border is no convolution there; take mirror=False.")

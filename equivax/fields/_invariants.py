@@ -39,6 +39,7 @@ class DifferentialInvariantField(AbstractField):
     - `rep`: the fibre of the features; `hidden`: the fibre between, `rep` if not given.
     - `grid`, `order`, `sigma`, `reach`: the discretisation (`GaussianJet`); order 0 gives a pure reaction.
     - `window`: confines the evolution to a disc; `None` for the whole plane.
+    - `mirror`: what the signal is outside the grid, its mirror image or zero.
     - `knots`, `t0`, `t1`: the sampling of the coefficients in time.
     - `dropout`: the probability that a copy of a hidden block is left out. It needs a key, which travels through
       `args`: `field(t, u, key)` is one random equivariant field, continuous in $t$; `field(t, u, None)` the full one.
@@ -59,13 +60,14 @@ class DifferentialInvariantField(AbstractField):
         reach: float | None = None,
         hidden: AbstractRep | None = None,
         window: Disc | None = None,
+        mirror: bool = False,
         knots: int = 1,
         t0: float = 0.0,
         t1: float = 1.0,
         dropout: float = 0.0,
         key: Key,
     ):
-        jet = GaussianJet(grid, grid, order, sigma, reach)
+        jet = GaussianJet(grid, grid, order, sigma, mirror, reach)
         between = rep if hidden is None else hidden
 
         def make(key: Key) -> _Term:

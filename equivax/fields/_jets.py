@@ -36,15 +36,16 @@ class GaussianJet(eqx.Module):
     - `reach`: how far along each axis a derivative sees, in the same units; `None` for the whole grid. Beyond five widths there
       is nothing to see in single precision; a shorter reach makes the jet a convolution with small filters, of which other
       libraries are made, at the price of the order of convergence.
+    - `mirror`: outside the grid the signal is its mirror image, so that a constant stays one; if not, it is zero.
 
-    Outside the grid the signal is zero. `u` is `(source.size, channels)`; the result `(jets, target.size, channels)`
-    with $(K+1)(K+2)/2$ jets.
+    `u` is `(source.size, channels)`; the result `(jets, target.size, channels)` with $(K+1)(K+2)/2$ jets.
     """
 
     source: PixelGrid
     target: PixelGrid
     order: int = eqx.field(static=True)
     sigma: float = eqx.field(static=True)
+    mirror: bool = eqx.field(static=True, default=False)
     reach: float | None = eqx.field(static=True, default=None)
 
     def __check_init__(self):
@@ -65,14 +66,12 @@ class GaussianJet(eqx.Module):
 
     def __call__(self, u: Signal) -> Float[Array, "jets points channels"]:
         if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
-            matrix = jnp.asarray(dense_jet(self.source, self.target, self.order, self.sigma, self.reach), u.dtype)
+            matrix = jnp.asarray(dense_jet(*self._key), u.dtype)
             return (matrix @ u).reshape(self.size, self.target.size, u.shape[-1])
         return self._separable(u)
 
     def _separable(self, u: Signal) -> Float[Array, "jets points channels"]:
-        along_x, along_y = (
-            jnp.asarray(m, u.dtype) for m in _along_axes(self.source, self.target, self.order, self.sigma, self.reach)
-        )
+        along_x, along_y = (jnp.asarray(m, u.dtype) for m in _along_axes(*self._key))
         image = self.source.unflatten(u)
         factors = jet_factors(self.order)
         by_order: dict[tuple[int, int], Array] = {}
@@ -82,6 +81,29 @@ class GaussianJet(eqx.Module):
             by_order |= {(a + b, a): columns[b] * factors[a + b][a] for b in range(self.order + 1 - a)}
         jets = [by_order[k, a] for k in range(self.order + 1) for a in range(k + 1)]
         return jnp.stack(jets).reshape(self.size, self.target.size, u.shape[-1])
+
+    def contract(self, v: Float[Array, "jets points channels"]) -> Signal:
+        r"""$\sum_{k a} J_{k a} v_{k a}$: every jet coordinate of a signal of its own, added up on the target.
+
+        Derivatives commute with what mixes the channels at each point. Where the target has more points than the source, it
+        is cheaper to mix first.
+        """
+        if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
+            matrix = jnp.asarray(dense_jet(*self._key), v.dtype).reshape(self.size, self.target.size, self.source.size)
+            return jnp.einsum("kpq,kqc->pc", matrix, v)
+        along_x, along_y = (jnp.asarray(m, v.dtype) for m in _along_axes(*self._key))
+        images, factors = v.reshape(self.size, *self.source.shape, v.shape[-1]), jet_factors(self.order)
+        total = jnp.zeros((), v.dtype)
+        for a in range(self.order + 1):
+            orders = range(a, self.order + 1)
+            of_order = jnp.stack([images[k * (k + 1) // 2 + a] * factors[k][a] for k in orders])
+            columns = jnp.einsum("bpq,bhqc->hpc", along_x[: self.order + 1 - a], of_order)
+            total = total + jnp.tensordot(along_y[a], columns, 1)
+        return total.reshape(self.target.size, v.shape[-1])
+
+    @property
+    def _key(self) -> tuple[PixelGrid, PixelGrid, int, float, bool, float | None]:
+        return self.source, self.target, self.order, self.sigma, self.mirror, self.reach
 
 
 def jet_factors(order: int) -> list[list[float]]:
@@ -98,27 +120,40 @@ def jet_factors(order: int) -> list[list[float]]:
 
 @functools.lru_cache(maxsize=64)
 def _along_axes(
-    source: PixelGrid, target: PixelGrid, order: int, sigma: float, reach: float | None = None
+    source: PixelGrid, target: PixelGrid, order: int, sigma: float, mirror: bool = False, reach: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gaussian derivatives along x and along y, each `(order + 1, target pixels, source pixels)`, in float64."""
 
     def axis(n_source: int, n_target: int, sign: float) -> np.ndarray:
-        s = sign * (np.arange(n_source) - (n_source - 1) / 2) * source.spacing
+        # Beyond nine sigma from the last target nothing is left of the Gaussian in float64.
+        outside = max(0.0, n_target * target.spacing - n_source * source.spacing) / 2 + 9 * sigma
+        beyond = math.ceil(outside / source.spacing) if mirror else 0
+        s = sign * (np.arange(-beyond, n_source + beyond) - (n_source - 1) / 2) * source.spacing
         t = sign * (np.arange(n_target) - (n_target - 1) / 2) * target.spacing
         distance = (s[None, :] - t[:, None]) / sigma
         gauss = np.exp(-(distance**2) / 2) * (source.spacing / sigma)
         if reach is not None:
             gauss = np.where(np.abs(distance) * sigma <= reach + 1e-9 * source.spacing, gauss, 0.0)
-        return np.stack([hermite_e.hermeval(distance, np.eye(order + 1)[a]) * gauss for a in range(order + 1)])
+        stencil = np.stack([hermite_e.hermeval(distance, np.eye(order + 1)[a]) * gauss for a in range(order + 1)])
+        if not mirror:
+            return stencil
+        folded = np.zeros((order + 1, n_target, n_source))
+        # Pixels i and -1 - i show the same, and so do those as far on either side of the last border.
+        index = np.arange(-beyond, n_source + beyond) % (2 * n_source)
+        for column, i in enumerate(np.minimum(index, 2 * n_source - 1 - index)):
+            folded[..., i] += stencil[..., column]
+        return folded
 
     # Rows run downwards while y points upwards.
     return axis(source.shape[1], target.shape[1], 1.0), axis(source.shape[0], target.shape[0], -1.0)
 
 
 @functools.lru_cache(maxsize=64)
-def dense_jet(source: PixelGrid, target: PixelGrid, order: int, sigma: float, reach: float | None = None) -> np.ndarray:
+def dense_jet(
+    source: PixelGrid, target: PixelGrid, order: int, sigma: float, mirror: bool = False, reach: float | None = None
+) -> np.ndarray:
     """The whole jet operator as one matrix, `(jets * target.size, source.size)`, in float64."""
-    along_x, along_y = _along_axes(source, target, order, sigma, reach)
+    along_x, along_y = _along_axes(source, target, order, sigma, mirror, reach)
     factors = jet_factors(order)
     blocks = [factors[k][a] * np.kron(along_y[a], along_x[k - a]) for k in range(order + 1) for a in range(k + 1)]
     return np.concatenate(blocks)

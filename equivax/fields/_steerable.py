@@ -47,6 +47,9 @@ class SteerableOperator(eqx.Module):
         return assemble(self.weights, self.rep_in, self.rep_out, self.pair)
 
     def __call__(self, u: Signal) -> Signal:
+        if self.jet.target.size > self.jet.source.size:
+            symbol = assemble(widened(self.weights, u.dtype), self.rep_in, self.rep_out, self.pair).astype(u.dtype)
+            return self.jet.contract(jnp.einsum("pi,kio->kpo", u, symbol))
         return self.of_jets(self.jet(u))
 
     def of_jets(self, jets: Float[Array, "jets points channels"]) -> Signal:

@@ -36,8 +36,21 @@ if TYPE_CHECKING:
     from ._rebuild import report as report
     from ._run import Run as Run
     from ._run import open_run as open_run
+    from ._segment_audit import audit_segmenter as audit_segmenter
+    from ._segment_config import DigitScenesConfig as DigitScenesConfig
+    from ._segment_config import Isbi2012Config as Isbi2012Config
+    from ._segment_config import SegmentConfig as SegmentConfig
+    from ._segment_measure import v_rand as v_rand
+    from ._segmentation import train_segmenter as train_segmenter
+    from ._segmenter import ImageSegmenter as ImageSegmenter
+    from ._segmenter import SegmenterConfig as SegmenterConfig
+    from ._segmenter import build_segmenter as build_segmenter
+    from ._tiles import TiledLogits as TiledLogits
+    from ._tiles import TilesConfig as TilesConfig
     from ._train_config import TrainConfig as TrainConfig
     from ._trained import load_model as load_model
+    from ._unet import UNet as UNet
+    from ._unet import build_unet as build_unet
     from ._weights import count_parameters as count_parameters
 
 _HOME = {
@@ -65,8 +78,21 @@ _HOME = {
     "report": "_rebuild",
     "Run": "_run",
     "open_run": "_run",
+    "audit_segmenter": "_segment_audit",
+    "DigitScenesConfig": "_segment_config",
+    "Isbi2012Config": "_segment_config",
+    "SegmentConfig": "_segment_config",
+    "v_rand": "_segment_measure",
+    "train_segmenter": "_segmentation",
+    "ImageSegmenter": "_segmenter",
+    "SegmenterConfig": "_segmenter",
+    "build_segmenter": "_segmenter",
+    "TiledLogits": "_tiles",
+    "TilesConfig": "_tiles",
     "TrainConfig": "_train_config",
     "load_model": "_trained",
+    "UNet": "_unet",
+    "build_unet": "_unet",
     "count_parameters": "_weights",
 }
 

@@ -179,7 +179,9 @@ def _complain(message: str, code: int) -> int:
 
 COMMANDS = {
     "train": Command("train TASK [options]", "train a model, audit it, write the folder of a run", _train),
-    "predict": Command("predict RUN DATA [--out FILE]", "classify images, or continue motions, of your own", _predict),
+    "predict": Command(
+        "predict RUN DATA [--out FILE]", "classify images or their pixels, or continue motions, of your own", _predict
+    ),
     "check": Command("check RUN", "repeat the audit; exit code 1 when a law fails", _check),
     "report": Command("report RUN", "write the report of a run anew", _report),
     "tasks": Command("tasks", "list what can be trained", _tasks),

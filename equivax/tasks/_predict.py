@@ -28,7 +28,7 @@ from ._config import ClassifyConfig
 from ._errors import TaskError
 from ._measure import softmax
 from ._progress import Bar
-from ._registry import task_of
+from ._registry import TASKS, task_of
 from ._run import Run, open_run
 from ._show import show_skipped
 from ._trained import load_model, seen_images, stored_config
@@ -38,7 +38,7 @@ _SHOWN = 20
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """Predict with the model of a finished run: the classes of images, or how motions go on."""
+    """Predict with the model of a finished run: the classes of images, the masks of images, or how motions go on."""
 
     run: tyro.conf.Positional[Path]
     """The folder of the run."""
@@ -48,9 +48,10 @@ class PredictConfig:
     (n, 4, 3), for nbody of states (n, particles, 7): rows of place, velocity, charge."""
     out: Path | None = None
     """Where to write the labels: .npy (numbers of the classes) or .csv (name, label, probability); by default they are
-    printed."""
+    printed. For a run that segments, the folder of the masks: one .png for each image, under its name and of its size."""
     probabilities: Path | None = None
-    """Where to write the probabilities of all classes, .npy (n, classes)."""
+    """Where to write the probabilities of all classes, .npy (n, classes). For a run that segments, a folder: one .npy
+    (height, width, classes) for each image."""
     labels: Path | None = None
     """True labels, .npy (n,), for the accuracy."""
     invert: bool = False
@@ -61,12 +62,14 @@ class PredictConfig:
     """Leave out the files of a folder that cannot be read, and count them."""
 
 
-def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndarray:
-    """The labels (n,) of the images, which are also written or printed as `config` says.
+def predict(config: PredictConfig, *, console: Console | None = None) -> np.ndarray | list[Path]:
+    """The labels (n,) of the images, or the files of their masks, which are written or printed as `config` says.
 
     **Raises:** `DataError` for images that cannot be used, `TaskError` for a run or a file name that cannot.
     """
     console = Console(quiet=True) if console is None else console
+    if config.run.is_dir() and (masks := TASKS.get(Run(config.run).task())) and masks.masks:
+        return masks.part("masks")(open_run(config.run), config, console)
     for path, kinds in ((config.out, (".npy", ".csv")), (config.probabilities, (".npy",))):
         if path is not None and path.suffix not in kinds:
             raise TaskError(f"{path}: labels can be written as {' or '.join(kinds)}; end the name in one of these.")

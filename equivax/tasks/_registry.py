@@ -14,7 +14,8 @@ class Task:
     **Arguments:** `summary`: what `equivax tasks` says of it; `config`: the class of its configuration; `presets`: the
     configurations by name; `train`: (config, command, console) -> exit code; `audit`: (run, key) -> verdicts, of a finished
     run; `draw`: (run, metrics) -> None, the figures that follow from the numbers; `template`, `captions`: of its report;
-    `states`, `predict`: the axes of the states that it continues (None: any length), and (run, states) -> what comes after.
+    `states`, `predict`: the axes of the states that it continues (None: any length), and (run, states) -> what comes after;
+    `masks`: (run, configuration, console) -> files, writes the masks of images.
     """
 
     summary: str
@@ -27,6 +28,7 @@ class Task:
     captions: str
     states: tuple[int | None, ...] | None = None
     predict: str = ""
+    masks: str = ""
 
     def part(self, name: str) -> Any:
         """The part called `name`, imported now."""
@@ -89,5 +91,38 @@ TASKS = {
         captions="_physics_figures:PARTICLES",
         states=(5, 7),
         predict="_nbody:predict_states",
+    ),
+    "segment": Task(
+        "your own images and masks, pixel by pixel: masks turn with the image",
+        config="_segment_config:SegmentConfig",
+        presets="_segment_config:SEGMENT_PRESETS",
+        train="_segmentation:train_segmenter",
+        audit="_segment_run:audit_run",
+        draw="_segment_figures:draw_from_metrics",
+        template="_physics.html.jinja",
+        captions="_segment_figures:CAPTIONS",
+        masks="_segment_run:predict_masks",
+    ),
+    "isbi2012": Task(
+        "membranes between nerve cells: 24 slices to learn from, 6 to test on",
+        config="_segment_config:Isbi2012Config",
+        presets="_segment_config:ISBI2012_PRESETS",
+        train="_segmentation:train_segmenter",
+        audit="_segment_run:audit_run",
+        draw="_segment_figures:draw_from_metrics",
+        template="_physics.html.jinja",
+        captions="_segment_figures:CAPTIONS",
+        masks="_segment_run:predict_masks",
+    ),
+    "digit-scenes": Task(
+        "which digit each pixel belongs to, in scenes of one to four",
+        config="_segment_config:DigitScenesConfig",
+        presets="_segment_config:DIGIT_SCENES_PRESETS",
+        train="_segmentation:train_segmenter",
+        audit="_segment_run:audit_run",
+        draw="_segment_figures:draw_from_metrics",
+        template="_physics.html.jinja",
+        captions="_segment_figures:CAPTIONS",
+        masks="_segment_run:predict_masks",
     ),
 }
