@@ -286,3 +286,19 @@ def test_a_tape_leaves_the_rest_to_recursive_checkpoints():
     assert got == pytest.approx(slope(M, Projected(diffrax.Heun()), PLAIN[0], **case), rel=1e-12)
     with pytest.raises(ValueError, match="keeps one state or more; received 0"):
         TapeAdjoint(0)
+
+
+@pytest.mark.parametrize("adjoint", [TapeAdjoint(), ReversibleAdjoint()], ids=lambda a: type(a).__name__)
+def test_a_result_may_depend_on_a_part_of_the_point(adjoint):
+    solver = RKMK(diffrax.Heun(), Product(Euclidean(2), Euclidean(2)))
+    solver = solver if isinstance(adjoint, TapeAdjoint) else Reversible(solver)
+    term = diffrax.ODETerm(lambda t, y, args: (args * y[1], -y[0]))
+
+    def first(rate):
+        y0 = (jnp.asarray([1.0, 0.5]), jnp.asarray([0.3, -0.2]))
+        saveat = diffrax.SaveAt(ts=jnp.asarray([0.3, 1.0]))
+        return diffrax.diffeqsolve(term, solver, 0.0, 1.0, 0.25, y0, rate, saveat=saveat, adjoint=adjoint).ys[0].sum()
+
+    rate, step = jnp.asarray(0.7), 1e-5
+    slope = (first(rate + step) - first(rate - step)) / (2 * step)
+    np.testing.assert_allclose(jax.grad(first)(rate), slope, rtol=1e-7)

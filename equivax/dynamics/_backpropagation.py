@@ -11,11 +11,11 @@ import jax.numpy as jnp
 from diffrax._adjoint import _only_transpose_ys as only_transpose_ys
 from diffrax._integrate import SaveState as SaveState
 from diffrax._integrate import _clip_to_end as clip_to_end
-from jaxtyping import Array, Float
 
 __all__ = [
     "SaveState",
     "clip_to_end",
+    "of_saves",
     "only_transpose_ys",
     "plus",
     "pullback",
@@ -73,6 +73,12 @@ def plus(a: Any, b: Any) -> Any:
     return jax.tree.map(jnp.add, a, b)
 
 
-def zeros_if_none(like: Any, bar: Any) -> Float[Array, "..."]:
-    """The cotangent, or the zero that None stands for."""
-    return jnp.zeros((), like.dtype) if bar is None else bar
+def of_saves(like: Any, bars: Any) -> Any:
+    """Cotangents of all saved points, stacked, with zeros for those parts of a point that nothing depends on (None)."""
+    saves = max((len(bar) for bar in jax.tree.leaves(bars)), default=1)
+    return jax.tree.map(
+        lambda a, bar: jnp.zeros((saves, *a.shape), a.dtype) if bar is None else bar,
+        like,
+        bars,
+        is_leaf=lambda a: a is None,
+    )

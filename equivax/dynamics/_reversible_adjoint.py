@@ -10,13 +10,13 @@ import jax.numpy as jnp
 
 from ._backpropagation import (
     SaveState,
+    of_saves,
     only_transpose_ys,
     plus,
     pullback,
     saves_points,
     through_dense,
     zeros,
-    zeros_if_none,
 )
 from ._reversible import Reversible
 
@@ -139,8 +139,7 @@ def _loop_bwd(residuals, cotangents, perturbed, y_args_terms, *, solver, saveat,
     y1, z1, knots, n, _ = residuals
     y0, args, terms = y_args_terms
     sub = saveat.subs
-    saved = cotangents[0].save_state.ys
-    saved = jax.tree.map(zeros_if_none, y0, saved, is_leaf=lambda a: a is None)
+    saved = of_saves(y0, cotangents[0].save_state.ys)
     weights, rest = eqx.partition((args, terms), eqx.is_inexact_array)
 
     def take(i):

@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from ._backpropagation import (
     SaveState,
     clip_to_end,
+    of_saves,
     only_transpose_ys,
     plus,
     pullback,
     saves_points,
     through_dense,
     zeros,
-    zeros_if_none,
 )
 from ._tape import Tape
 
@@ -248,7 +248,7 @@ def _solve_bwd(residuals, cotangents, perturbed, given, *, whole, problem, jump,
     tape, n = residuals
     y0, state0, step, t0, t1 = given
     sub = problem.saveat.subs
-    saved = jax.tree.map(zeros_if_none, y0, cotangents[1].ys, is_leaf=lambda a: a is None)
+    saved = of_saves(y0, cotangents[1].ys)
     moving, rest = eqx.partition(step, perturbed[2])
     of_times = perturbed[3] or perturbed[4]
 
@@ -290,7 +290,7 @@ def _solve_bwd(residuals, cotangents, perturbed, given, *, whole, problem, jump,
     *_, bar_y, bar_state, bar_w, bar_t0, bar_t1 = carry
     if sub.ts is not None:
         first = int(sub.t0)
-        nothing = jax.tree.map(lambda a: jnp.sum(a[first : first + len(sub.ts)], axis=0) if a.ndim else a, saved)
+        nothing = jax.tree.map(lambda a: jnp.sum(a[first : first + len(sub.ts)], axis=0), saved)
         bar_y = jax.tree.map(lambda a, b: jnp.where(t0 == t1, a + b, a), bar_y, nothing)
     if sub.t0:
         bar_y = plus(bar_y, take(0))
