@@ -208,7 +208,7 @@ def test_images_that_cannot_be_predicted(run, tmp_path, capsys):
 def test_unknown_words_get_the_nearest_names(capsys):
     assert "Did you mean train" in complaint(capsys, "trian")
     assert "Did you mean rotated-mnist?" in complaint(capsys, "train", "rotated-mnits")
-    assert "There are rotated-mnist, double-spring, nbody." in complaint(capsys, "train", "xyz")
+    assert "There are rotated-mnist, " in complaint(capsys, "train", "xyz")
 
 
 def test_folders_that_are_no_finished_run(run, tmp_path, capsys):
@@ -224,8 +224,8 @@ def test_folders_that_are_no_finished_run(run, tmp_path, capsys):
     assert "metrics.json: damaged" in complaint(capsys, "report", tmp_path / "r")
     (tmp_path / "r" / "config.json").write_text(json.dumps(content | {"format": 0}))
     assert "another version" in complaint(capsys, "check", tmp_path / "r")
-    (tmp_path / "r" / "config.json").write_text(json.dumps(content | {"task": "segment"}))
-    assert "run of 'segment'" in complaint(capsys, "check", tmp_path / "r")
+    (tmp_path / "r" / "config.json").write_text(json.dumps(content | {"task": "knitting"}))
+    assert "run of 'knitting'" in complaint(capsys, "check", tmp_path / "r")
 
 
 def test_ctrl_c_says_how_to_go_on_and_resuming_gives_the_same_result(run, tmp_path, capsys, monkeypatch):
