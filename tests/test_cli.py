@@ -226,8 +226,8 @@ def test_folders_that_are_no_finished_run(run, tmp_path, capsys):
     assert "metrics.json: damaged" in complaint(capsys, "report", tmp_path / "r")
     (tmp_path / "r" / "config.json").write_text(json.dumps(content | {"format": 0}))
     assert "another version" in complaint(capsys, "check", tmp_path / "r")
-    (tmp_path / "r" / "config.json").write_text(json.dumps(content | {"task": "segment"}))
-    assert "run of 'segment'" in complaint(capsys, "check", tmp_path / "r")
+    (tmp_path / "r" / "config.json").write_text(json.dumps(content | {"task": "knitting"}))
+    assert "run of 'knitting'" in complaint(capsys, "check", tmp_path / "r")
 
 
 def test_ctrl_c_says_how_to_go_on_and_resuming_gives_the_same_result(run, tmp_path, capsys, monkeypatch):

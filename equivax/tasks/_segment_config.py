@@ -114,11 +114,11 @@ class DigitScenesConfig:
     steps."""
     turned: bool = False
     """Train on turned digits; by default digits are upright in training."""
-    train_scenes: int = 2_000
+    train_scenes: int = 1_200
     """Scenes to train on."""
-    validation_scenes: int = 200
+    validation_scenes: int = 100
     """Scenes that decide on the balance of classes."""
-    test_scenes: int = 300
+    test_scenes: int = 200
     """Scenes to test on, upright and with every digit turned."""
     data_seed: int = 0
     """Of the scenes."""

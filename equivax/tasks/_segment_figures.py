@@ -19,7 +19,7 @@ CAPTIONS = (
         "A test image, its mask, what was found, and where they differ: red was missed or called something else, "
         "blue was found where there is nothing.",
     ),
-    ("worst.png", "Worst cases", "The test images with the lowest Dice, in the same order from left to right."),
+    ("worst.png", "Worst cases", "The test images with the lowest Dice, the worst first."),
     (
         "equivariance.png",
         "Error of equivariance",
