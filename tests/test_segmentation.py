@@ -162,11 +162,20 @@ def test_contracting_along_axes_is_contracting_densely(monkeypatch):
 # The model.
 
 
+class Lopsided(eqx.Module):
+    """A window that prefers the right half of the plane."""
+
+    def __call__(self, grid):
+        return 1 + 0.1 * (grid.points[:, :1] > 0)
+
+
 def test_masks_turn_with_the_image_and_a_broken_part_is_found():
     model = build((16, 16))
     u = jax.random.normal(jax.random.key(1), (256, 1), jnp.float32)
     assert isinstance(model.evolution, Cycle)
     assert equivariance(eqx.filter_jit(model.signal), model.action_in, model.action_out, u).passed
+    broken = eqx.tree_at(lambda m: m.lift.window, model, Lopsided(), is_leaf=lambda x: x is None)
+    assert equivariance(eqx.filter_jit(broken.signal), model.action_in, model.action_out, u).failed
     found = audit_segmenter(
         model, SMALL, TilesConfig(tile=16, large_tile=48, margin=16), refinements=(1, 2), key=jax.random.key(2)
     )
