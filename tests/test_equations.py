@@ -116,7 +116,7 @@ def test_pruning_leaves_the_largest_terms_and_the_symmetry(field):
     assert not table[0].vacuous
     assert float(jnp.abs(prune(field, 0.0)(0.0, u)).max()) == 0
     with pytest.raises(ValueError, match="from 0 to 1"):
-        prune(field, 25)
+        prune(field, 25.0)
     assert "R: " in str(after)
     assert "smaller terms" in after.text(1)
 

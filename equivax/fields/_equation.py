@@ -97,7 +97,7 @@ class EvolutionEquation:
         return self.text()
 
 
-def equation(part: Linear) -> Equation:
+def equation(part: eqx.Module) -> Equation:
     """The terms of a steerable operator or an intertwiner, in the basis that vector analysis has names for.
 
     **Raises:** `TypeError` for anything else; of a field, write out a moment of it with `evolution_equation`.
