@@ -39,10 +39,11 @@ def main() -> None:
     parser.add_argument("--images", type=int, nargs="+", default=[100, 300, 1_000, 3_000, 10_000])
     parser.add_argument("--steps", type=int, default=460)
     parser.add_argument("--test-images", type=int, default=5_000)
+    parser.add_argument("--pixels", type=int, default=28, choices=(14, 28), help="14: averages over 2 x 2 pixels")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmarks"))
     args = parser.parse_args()
-    data = digits(args.test_images)
+    data = digits(args.test_images, args.pixels)
     rows = []
     for seed in args.seeds:
         for images in args.images:
@@ -56,10 +57,11 @@ def main() -> None:
     document = {
         "question": "How many labelled images does a symmetry save?",
         "command": f"python benchmarks/sample_efficiency.py --images {' '.join(map(str, args.images))} "
-        f"--steps {args.steps} --test-images {args.test_images} --seeds {' '.join(map(str, args.seeds))}",
+        f"--steps {args.steps} --pixels {args.pixels} --test-images {args.test_images} --seeds {' '.join(map(str, args.seeds))}",
         "machine": machine("jax", "equinox", "optax", "numpy"),
         "note": "seconds were taken on one core that was shared with other work: they say nothing about speed",
         "test_images": args.test_images,
+        "pixels": args.pixels,
         "steps": args.steps,
         "rows": rows,
     }
