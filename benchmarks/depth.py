@@ -1,9 +1,9 @@
 """How much memory and time does a training step take as the network gets deeper?
 
-An image equation, u_t = F(differential invariants of u), eight regular features of C4 on 14 x 14 pixels, batch of 16, in n equal steps; the
-gradient of a loss of the end with respect to all weights, by each way of differentiating. Beside it a residual network: the
-same operators, nonlinearities and width, but weights of its own in each of its n layers, and plain backpropagation. Memory is
-what XLA reserves for temporaries and results when it compiles the gradient (exact, no measurement).
+An image equation, u_t = F(differential invariants of u), eight regular features of C4 on 14 x 14 pixels, batch of 16, in n
+equal steps; the gradient of a loss of the end with respect to all weights, by each way of differentiating. Beside it a residual
+network: the same operators, nonlinearities and width, but weights of its own in each of its n layers, and plain
+backpropagation. Memory is what XLA reserves for temporaries and results when it compiles the gradient (exact, no measurement).
 
     python benchmarks/depth.py                  # writes results/depth.json and results/depth.png
 """
@@ -46,6 +46,7 @@ class Residual(eqx.Module):
     fields: list[DifferentialInvariantField]
 
     def __call__(self, u):
+        """The signal after all layers."""
         for f in self.fields:
             u = u + f(0.0, u) / len(self.fields)
         return u
@@ -116,7 +117,9 @@ def main() -> None:
         for name in MODELS:
             row = measure(name, n, args.times)
             rows.append(row)
-            print(f"{name:22} {n:3} steps {row['bytes_temporary'] / 2**20:8.1f} MiB, {row['weights']} weights", flush=True)
+            print(
+                f"{name:22} {n:3} steps {row['bytes_temporary'] / 2**20:8.1f} MiB, {row['weights']} weights", flush=True
+            )
             document = {
                 "question": "How much memory and time does a training step take as the network gets deeper?",
                 "command": "python benchmarks/depth.py" + (" --times" if args.times else ""),

@@ -4,13 +4,13 @@ The default classifier, and a plain convolutional network with as many weights, 
 loop; then their accuracy
 
 - under Gaussian noise,
-- under projected gradient descent through the whole solver, in L_inf and in L_2, with several random restarts and the better of two
-  step sizes for each image (white box, untargeted, on the cross-entropy),
+- under projected gradient descent through the whole solver, in L_inf and in L_2, with several random restarts and the better of
+  two step sizes for each image (white box, untargeted, on the cross-entropy),
 - and under the controls that expose masked gradients: the attack that was made for the other network (transfer), and a random
   search for squares that asks for nothing but the logits (L_inf; after Andriushchenko et al., *Square attack*, ECCV 2020).
 
-Where a control does better than the gradient, the gradient is masked, and `worst` (every attack together) is what counts. Images that are
-wrong without an attack count as wrong. Pixels stay within [0, 1].
+Where a control does better than the gradient, the gradient is masked, and `worst` (every attack together) is what counts.
+Images that are wrong without an attack count as wrong. Pixels stay within [0, 1].
 
     python benchmarks/robustness.py             # writes results/robustness.json and results/robustness.png
 """
@@ -81,6 +81,7 @@ class Attacked:
         self.logits = Logits(model)
 
     def right(self, images):
+        """Which of the images are classified as their labels say."""
         return self.logits(self.model, np.asarray(images)).argmax(1) == self.labels
 
     def margins(self, images):
@@ -139,7 +140,9 @@ def draw(rows: list[dict], noise: list[dict], where: Path) -> None:
                 chosen = [r for r in rows if (r["model"], r["norm"]) == (name, norm) and attack in r]
                 radii, found = [r["radius"] for r in chosen], [100 * r[attack] for r in chosen]
                 if chosen:
-                    panel.plot([0, *radii], [100 * mine[0]["accuracy"], *found], line, color=colour, label=f"{name}, {attack}")
+                    panel.plot(
+                        [0, *radii], [100 * mine[0]["accuracy"], *found], line, color=colour, label=f"{name}, {attack}"
+                    )
     for panel, label in zip(axes, ("sigma of Gaussian noise", "L_inf radius", "L_2 radius"), strict=True):
         panel.set(xlabel=label, ylim=(-2, 102))
         panel.grid(alpha=0.25)
@@ -151,7 +154,7 @@ def draw(rows: list[dict], noise: list[dict], where: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train-images", type=int, default=3_000)
-    parser.add_argument("--steps", type=int, nargs=2, default=[460, 460], help="training steps of ours and of the plain network")
+    parser.add_argument("--steps", type=int, nargs=2, default=[460, 460], help="training steps of the two networks")
     parser.add_argument("--pixels", type=int, default=28, choices=(14, 28), help="14: averages over 2 x 2 pixels")
     parser.add_argument("--test-images", type=int, default=500)
     parser.add_argument("--attack-steps", type=int, default=20)
@@ -166,7 +169,12 @@ def main() -> None:
         model, seconds = trained(name, data, args.train_images, steps, args.folder)
         networks[name] = Attacked(model, images, labels)
         clean = accuracy(networks[name].logits(model, data.test_images), data.test_labels)
-        about[name] = {"parameters": count_parameters(model), "accuracy_5000": clean, "steps": steps, "seconds": seconds}
+        about[name] = {
+            "parameters": count_parameters(model),
+            "accuracy_5000": clean,
+            "steps": steps,
+            "seconds": seconds,
+        }
         print(name, about[name], flush=True)
     rng = np.random.default_rng(0)
     noise, rows = [], []
@@ -177,9 +185,9 @@ def main() -> None:
             print(noise[-1], flush=True)
     document = {
         "question": "How much noise, and how strong an attack, does it take to mislead the classifier?",
-        "command": f"python benchmarks/robustness.py --train-images {args.train_images} --steps {args.steps[0]} {args.steps[1]} "
-        f"--pixels {args.pixels} --test-images {args.test_images} --attack-steps {args.attack_steps} "
-        f"--restarts {args.restarts} --queries {args.queries}",
+        "command": f"python benchmarks/robustness.py --train-images {args.train_images} "
+        f"--steps {args.steps[0]} {args.steps[1]} --pixels {args.pixels} --test-images {args.test_images} "
+        f"--attack-steps {args.attack_steps} --restarts {args.restarts} --queries {args.queries}",
         "machine": machine("jax", "equinox", "optax", "numpy"),
         "models": about,
         "noise": noise,

@@ -57,7 +57,8 @@ def main() -> None:
     document = {
         "question": "How many labelled images does a symmetry save?",
         "command": f"python benchmarks/sample_efficiency.py --images {' '.join(map(str, args.images))} "
-        f"--steps {args.steps} --pixels {args.pixels} --test-images {args.test_images} --seeds {' '.join(map(str, args.seeds))}",
+        f"--steps {args.steps} --pixels {args.pixels} --test-images {args.test_images} "
+        f"--seeds {' '.join(map(str, args.seeds))}",
         "machine": machine("jax", "equinox", "optax", "numpy"),
         "note": "seconds were taken on one core that was shared with other work: they say nothing about speed",
         "test_images": args.test_images,

@@ -37,7 +37,9 @@ def signal(key, rep=REPS["C4"]):
     return jax.random.normal(key, (GRID.size, rep.dim))
 
 
-@pytest.mark.parametrize(("name", "target"), [("C4", PixelGrid(3, 3, 2.0)), ("SO(2)", GRID), ("SO(2)", PixelGrid(1, 1))])
+@pytest.mark.parametrize(
+    ("name", "target"), [("C4", PixelGrid(3, 3, 2.0)), ("SO(2)", GRID), ("SO(2)", PixelGrid(1, 1))]
+)
 def test_bounds_are_above_the_norm_and_not_far(name, target):
     P = SteerableOperator(REPS[name], REPS[name], GaussianJet(GRID, target, 2, 1.0), key=KEY)
     dense = jax.jacobian(P)(jnp.zeros((GRID.size, P.rep_in.dim))).reshape(target.size * P.rep_out.dim, -1)
@@ -113,7 +115,9 @@ def test_the_bound_of_a_cascade_holds():
     assert lipschitz_bound(Cascade((lift, free))) > bound
     with pytest.raises(TypeError, match=r"diffrax\.Euler"):
         lipschitz_bound(Flow(f, f.action.space, diffrax.Heun(), Steps(2)))
-    odd = SteerableLayer(trivial(G), REPS["C4"], GaussianJet(GRID, GRID, 1, 1.0), Pointwise(REPS["C4"], jnp.sin), key=KEY)
+    odd = SteerableLayer(
+        trivial(G), REPS["C4"], GaussianJet(GRID, GRID, 1, 1.0), Pointwise(REPS["C4"], jnp.sin), key=KEY
+    )
     with pytest.raises(TypeError, match="slope"):
         lipschitz_bound(odd)
 

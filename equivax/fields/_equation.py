@@ -11,7 +11,6 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Float
 
-from .._types import RealScalar
 from ._intertwiner import Intertwiner
 from ._invariants import DifferentialInvariantField
 from ._jets import jet_factors
@@ -66,7 +65,7 @@ class Equation:
 
     def text(self, most: int = 20) -> str:
         """The first `most` terms, a line each."""
-        lines = [f"{str(term):<56} {term.share:7.2%}" for term in self.terms[:most]]
+        lines = [f"{term!s:<56} {term.share:7.2%}" for term in self.terms[:most]]
         left = self.terms[most:]
         if left:
             lines.append(f"... and {len(left)} smaller terms, {math.fsum(term.share for term in left):.2%} together")
@@ -124,13 +123,13 @@ def equation(part: eqx.Module) -> Equation:
     return Equation(tuple(terms), possible)
 
 
-def evolution_equation(field: DifferentialInvariantField, t: RealScalar = 0.0) -> EvolutionEquation:
+def evolution_equation(field: DifferentialInvariantField, t: float = 0.0) -> EvolutionEquation:
     """What a field is at time `t`: with several knots the equation changes in time."""
     term = field.terms(t)
     s = term.layer.nonlinearity
     function = getattr(getattr(s, "function", None), "__name__", "")
     return EvolutionEquation(
-        float(t),
+        t,
         equation(term.layer.operator),
         np.asarray(term.layer.bias(np.float32)),
         f"{type(s).__name__}({function})" if function else type(s).__name__,
@@ -192,4 +191,3 @@ def _physical(part: Linear, order: int) -> float:
     if isinstance(part, Intertwiner):
         return 1.0
     return 2 * math.pi * jet_factors(order)[order][0] * part.jet.sigma**order
-

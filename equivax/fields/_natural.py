@@ -49,10 +49,9 @@ def natural_basis(block_in: AbstractRep, block_out: AbstractRep, order: int | No
         _append(rows, names, column, None)
     turn = np.stack(rows) if rows else np.zeros((0, 0))
     units, texts = [], []
-    for row, name in zip(turn, names, strict=True):
-        N = np.tensordot(row, B, 1)
-        T = next((T for its, T in known if its == name), None)
-        unit, text = _written(N) if T is None else (1 / float(np.linalg.norm(T)), str(name))
+    norms = {name: float(np.linalg.norm(T)) for name, T in known}
+    for row, given in zip(turn, names, strict=True):
+        unit, text = _written(np.tensordot(row, B, 1)) if given is None else (1 / norms[given], given)
         units.append(unit)
         texts.append(text)
     return NaturalBasis(turn, tuple(units), tuple(texts))

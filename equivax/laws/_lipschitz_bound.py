@@ -6,6 +6,7 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ..dynamics import Cascade, Flow, Steps
 from ..fields import (
@@ -44,7 +45,7 @@ def lipschitz_bound(stage: Cascade | Flow | SteerableLayer) -> float:
             "Bounds are known of a Cascade, a SteerableLayer, and a Flow of a NonexpansiveField or a "
             f"DifferentialInvariantField; received {type(getattr(stage, 'field', stage)).__name__}."
         )
-    duration = abs(float(stage.t1) - float(stage.t0))
+    duration = float(np.abs(np.asarray(stage.t1) - np.asarray(stage.t0)))
     euler = isinstance(stage.solver, diffrax.Euler)
     if isinstance(stage.controller, Steps) and not euler:
         raise TypeError(
