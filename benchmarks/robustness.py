@@ -78,7 +78,7 @@ class Attacked:
 
     def __init__(self, model, images, labels):
         self.model, self.images, self.labels = model, images, labels
-        self.logits = Logits(model)
+        self.logits = Logits(model, batch=len(images))
 
     def right(self, images):
         """Which of the images are classified as their labels say."""
