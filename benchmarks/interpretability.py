@@ -22,6 +22,18 @@ from equivax.tasks import Logits, accuracy
 RESULTS = Path(__file__).parent / "results"
 
 
+def draw(document: dict, where: Path) -> None:
+    """Validation accuracy against the part of the terms that is kept."""
+    figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
+    axes.plot(*zip(*((100 * part, 100 * value) for part, value in document["validation_curve"]), strict=True), "o-")
+    label = f"chosen: {document['kept']:,} of {document['terms']:,} terms"
+    axes.axvline(100 * document["part_kept"], color="C3", linestyle=":", label=label)
+    axes.set(xscale="log", xlabel="terms kept, %", ylabel="validation accuracy, %")
+    axes.grid(which="both", alpha=0.25)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 0.85))
+    figure.savefig(where, dpi=160)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--train-images", type=int, default=10_000)
@@ -60,15 +72,7 @@ def main() -> None:
         "test_accuracy": test,
     }
     (RESULTS / "interpretability.json").write_text(json.dumps(document, indent=1) + "\n")
-    figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
-    axes.plot([100 * part for part, _ in found.curve], [100 * value for _, value in found.curve], "o-")
-    axes.axvline(
-        100 * found.kept, color="C3", linestyle=":", label=f"chosen: {found.terms:,} of {count_terms(model):,} terms"
-    )
-    axes.set(xscale="log", xlabel="terms kept, %", ylabel="validation accuracy, %")
-    axes.grid(which="both", alpha=0.25)
-    axes.legend(frameon=False)
-    figure.savefig(RESULTS / "interpretability.png", dpi=160)
+    draw(document, RESULTS / "interpretability.png")
     print(text, document["kept"], test)
 
 
