@@ -27,10 +27,10 @@ def draw(document: dict, where: Path) -> None:
     figure, axes = plt.subplots(figsize=(5.2, 3.4), layout="constrained")
     axes.plot(*zip(*((100 * part, 100 * value) for part, value in document["validation_curve"]), strict=True), "o-")
     label = f"chosen: {document['kept']:,} of {document['terms']:,} terms"
-    axes.axvline(100 * document["part_kept"], color="C3", linestyle=":", label=label)
+    axes.axvline(100 * document["part_kept"], color="C3", linestyle=":")
     axes.set(xscale="log", xlabel="terms kept, %", ylabel="validation accuracy, %")
     axes.grid(which="both", alpha=0.25)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 0.85))
+    axes.set_title(label, color="C3", fontsize=9)
     figure.savefig(where, dpi=160)
 
 
