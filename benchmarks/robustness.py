@@ -189,6 +189,7 @@ def main() -> None:
         f"--steps {args.steps[0]} {args.steps[1]} --pixels {args.pixels} --test-images {args.test_images} "
         f"--attack-steps {args.attack_steps} --restarts {args.restarts} --queries {args.queries}",
         "machine": machine("jax", "equinox", "optax", "numpy"),
+        "note": "seconds were taken on one core that was shared with other work: they say nothing about speed",
         "models": about,
         "noise": noise,
         "attacks": rows,
