@@ -45,12 +45,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmarks"))
     args = parser.parse_args()
     data = digits(args.test_images, args.pixels)
-    rows = []
+    rows, logits = [], {}
     for seed in args.seeds:
         for images in args.images:
             for kind in KINDS:
                 model, seconds = trained(kind, data, images, args.steps[kind != "ours"], args.folder, seed=seed)
-                found = accuracy(Logits(model)(model, data.test_images), data.test_labels)
+                logits.setdefault(kind, Logits(model))
+                found = accuracy(logits[kind](model, data.test_images), data.test_labels)
                 weights = count_parameters(model)
                 row = {"model": kind, "images": images, "seed": seed, "accuracy": found, "parameters": weights}
                 rows.append(row | {"seconds": seconds})
