@@ -30,7 +30,9 @@ def draw(rows: list[dict], where: Path) -> None:
         errors = [[100 * (1 - r["accuracy"]) for r in chosen if r["images"] == n] for n in images]
         axes.plot(images, [sum(e) / len(e) for e in errors], mark + "-", color=colour, label=kind)
     axes.set(xscale="log", yscale="log", xlabel="training images", ylabel="test error, %")
-    axes.grid(which="both", alpha=0.25)
+    axes.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
+    axes.minorticks_off()
+    axes.grid(alpha=0.25)
     axes.legend(frameon=False)
     figure.savefig(where, dpi=160)
 
