@@ -1,5 +1,6 @@
 """Norms of operators, bounded from above: what a proof of stability rests on."""
 
+import dataclasses
 import functools
 
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import scipy.linalg
 from jaxtyping import Array, Float
 
 from ._intertwiner import Intertwiner
-from ._jets import GaussianJet, along_axes, dense_jet, jet_factors
+from ._jets import GaussianJet, _along_axes, dense_jet, jet_factors
 from ._steerable import SteerableOperator
 
 # Up to this many pixels the norm of a jet is the root of an eigenvalue; beyond, a sum of norms along the axes bounds it.
@@ -24,12 +25,13 @@ def jet_norm(jet: GaussianJet) -> float:
     $|J|_2^2 = \lambda_{max}(J^\top J)$ for grids of up to 1,024 pixels; for larger ones
     $\sum_{k, a} c_k^2 \binom{k}{a} |\partial_y^a|_2^2\, |\partial_x^{k-a}|_2^2$, from the stencils along the axes.
     """
-    arguments = (jet.source, jet.target, jet.order, jet.sigma, jet.reach)
+    # By name: the stencils take what a jet is made of, all of it.
+    made_of = {field.name: getattr(jet, field.name) for field in dataclasses.fields(jet)}
     if jet.source.size <= EXACT_POINTS:
-        J = dense_jet(*arguments)
+        J = dense_jet(**made_of)
         n = jet.source.size
         return float(np.sqrt(scipy.linalg.eigvalsh(J.T @ J, subset_by_index=(n - 1, n - 1))[0]))
-    x, y = (np.linalg.norm(m, 2, axis=(1, 2)) for m in along_axes(*arguments))
+    x, y = (np.linalg.norm(m, 2, axis=(1, 2)) for m in _along_axes(**made_of))
     factors = jet_factors(jet.order)
     squares = [(factors[k][a] * y[a] * x[k - a]) ** 2 for k in range(jet.order + 1) for a in range(k + 1)]
     return float(np.sqrt(sum(squares)))

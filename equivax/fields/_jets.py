@@ -71,7 +71,7 @@ class GaussianJet(eqx.Module):
 
     def _separable(self, u: Signal) -> Float[Array, "jets points channels"]:
         along_x, along_y = (
-            jnp.asarray(m, u.dtype) for m in along_axes(self.source, self.target, self.order, self.sigma, self.reach)
+            jnp.asarray(m, u.dtype) for m in _along_axes(self.source, self.target, self.order, self.sigma, self.reach)
         )
         image = self.source.unflatten(u)
         factors = jet_factors(self.order)
@@ -97,7 +97,7 @@ def jet_factors(order: int) -> list[list[float]]:
 
 
 @functools.lru_cache(maxsize=64)
-def along_axes(
+def _along_axes(
     source: PixelGrid, target: PixelGrid, order: int, sigma: float, reach: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gaussian derivatives along x and along y, each `(order + 1, target pixels, source pixels)`, in float64."""
@@ -118,7 +118,7 @@ def along_axes(
 @functools.lru_cache(maxsize=64)
 def dense_jet(source: PixelGrid, target: PixelGrid, order: int, sigma: float, reach: float | None = None) -> np.ndarray:
     """The whole jet operator as one matrix, `(jets * target.size, source.size)`, in float64."""
-    along_x, along_y = along_axes(source, target, order, sigma, reach)
+    along_x, along_y = _along_axes(source, target, order, sigma, reach)
     factors = jet_factors(order)
     blocks = [factors[k][a] * np.kron(along_y[a], along_x[k - a]) for k in range(order + 1) for a in range(k + 1)]
     return np.concatenate(blocks)
