@@ -6,6 +6,7 @@ from ._augmented import Augmented as Augmented
 from ._augmented import AugmentedField as AugmentedField
 from ._augmented import Velocities as Velocities
 from ._bilinear import Bilinear as Bilinear
+from ._bounds import operator_bound as operator_bound
 from ._cloud import Cloud as Cloud
 from ._cloud import cloud_action as cloud_action
 from ._connections import intertwiner_from_e3nn as intertwiner_from_e3nn
@@ -23,6 +24,11 @@ from ._egnn import EGNNLayer as EGNNLayer
 from ._egnn import field_of_layer as field_of_layer
 from ._egnn import layer_of_field as layer_of_field
 from ._egnn import symplectic_euler_step as symplectic_euler_step
+from ._equation import Equation as Equation
+from ._equation import EvolutionEquation as EvolutionEquation
+from ._equation import Term as Term
+from ._equation import equation as equation
+from ._equation import evolution_equation as evolution_equation
 from ._field import AbstractField as AbstractField
 from ._field import ScaledField as ScaledField
 from ._field import SumField as SumField
@@ -55,6 +61,7 @@ from ._materialise import DenseBias as DenseBias
 from ._materialise import DenseLinear as DenseLinear
 from ._materialise import DenseOperator as DenseOperator
 from ._materialise import materialise as materialise
+from ._monotone import Monotone as Monotone
 from ._moving_frame import MovingFrame as MovingFrame
 from ._moving_frame import boost_frame as boost_frame
 from ._moving_frame import columns_frame as columns_frame
@@ -70,6 +77,7 @@ from ._neighbours import neighbours as neighbours
 from ._network import EquivariantMLP as EquivariantMLP
 from ._network import NetworkField as NetworkField
 from ._network import features as features
+from ._nonexpansive import NonexpansiveField as NonexpansiveField
 from ._nonlinear import AbstractNonlinearity as AbstractNonlinearity
 from ._nonlinear import Gated as Gated
 from ._nonlinear import NormGate as NormGate
@@ -80,6 +88,10 @@ from ._point_cloud import PointCloudField as PointCloudField
 from ._position_orientation import PositionOrientationField as PositionOrientationField
 from ._potential import GradientField as GradientField
 from ._potential import InvariantPotential as InvariantPotential
+from ._prune import Pruned as Pruned
+from ._prune import count_terms as count_terms
+from ._prune import prune as prune
+from ._prune import simplest as simplest
 from ._readout import InvariantPooling as InvariantPooling
 from ._readout import InvariantReadout as InvariantReadout
 from ._restrict import restrict as restrict

@@ -18,11 +18,14 @@ from ._groups import group_axioms as group_axioms
 from ._irreps import decomposition_axioms as decomposition_axioms
 from ._irreps import orthogonality_relations as orthogonality_relations
 from ._lie_actions import lie_action_axioms as lie_action_axioms
+from ._lipschitz_bound import lipschitz_bound as lipschitz_bound
 from ._manifolds import manifold_axioms as manifold_axioms
 from ._motion import field_equivariance as field_equivariance
 from ._motion import flow_equivariance as flow_equivariance
 from ._reps import invariance_of_basis as invariance_of_basis
 from ._reps import representation_axioms as representation_axioms
+from ._stability import dissipativity as dissipativity
+from ._stability import lipschitz as lipschitz
 from ._verdict import Verdict as Verdict
 from ._verdict import VerdictTable as VerdictTable
 from ._verdict import refuted as refuted
