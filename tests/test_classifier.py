@@ -86,6 +86,25 @@ def test_averages_over_turns_are_invariant_under_a_larger_group():
         _model(turns=0)
 
 
+def test_the_loss_is_a_mean_over_draws():
+    model = _model(head_draws=3, field_dropout=0.0)
+    images = jax.random.uniform(jax.random.key(1), (2, SIZE, SIZE), jnp.float32)
+    labels = jnp.asarray([3, 7])
+    keys = jax.random.split(jax.random.key(5), 2)
+    logits = [model(image, key=key) for image, key in zip(images, keys, strict=True)]
+    assert logits[0].shape == (3, 10)
+    assert float(jnp.abs(logits[0][0] - logits[0][1]).max()) > 1e-5, "the draws are all the same"
+    target = 0.9 * np.eye(10)[np.asarray(labels)] + 0.01
+    by_hand = [
+        -(q * jax.nn.log_softmax(z)).sum(1).mean() for q, z in zip(target.astype(np.float32), logits, strict=True)
+    ]
+    np.testing.assert_allclose(
+        cross_entropy(0.1)(model, (images, labels), jax.random.key(5)), np.mean(by_hand), rtol=1e-5
+    )
+    with pytest.raises(TaskError, match="head_draws is 0"):
+        _model(head_draws=0)
+
+
 def test_logits_of_images_in_colour_are_invariant_and_see_every_channel():
     model = _model(group="C4", classes=4, channels=3)
     noise = jax.random.uniform(jax.random.key(1), (SIZE * SIZE, 3), jnp.float32)

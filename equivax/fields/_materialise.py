@@ -51,7 +51,11 @@ class DenseOperator(eqx.Module):
     jet: GaussianJet
 
     def __call__(self, u: Signal) -> Signal:
-        return jnp.einsum("kpi,kio->po", self.jet(u), self.symbol.astype(u.dtype))
+        return self.of_jets(self.jet(u))
+
+    def of_jets(self, jets: Float[Array, "jets points channels"]) -> Signal:
+        """The operator on jets that are known already, wherever they were taken."""
+        return jnp.einsum("kpi,kio->po", jets, self.symbol.astype(jets.dtype))
 
 
 def materialise(model: T) -> T:

@@ -79,7 +79,7 @@ class NonexpansiveField(AbstractField):
         between = rep if hidden is None else hidden
         if not rep.is_orthogonal:
             raise GroupError(f"A non-expansive field needs an orthogonal representation; {rep} is not orthogonal.")
-        jet = GaussianJet(grid, grid, order, sigma, reach)
+        jet = GaussianJet(grid, grid, order, sigma, reach=reach)
         self.moments = Knots(
             lambda k: _Moment(SteerableOperator(rep, between, jet, key=k), Bias(between)), knots, t0, t1, key=key
         )

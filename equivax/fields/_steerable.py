@@ -101,10 +101,12 @@ class SteerableLayer(eqx.Module):
         return self.operator.jet.target
 
     def __call__(self, u: Signal) -> Signal:
-        return self.of_jets(self.operator.jet(u))
+        return self._finish(self.operator(u))
 
     def of_jets(self, jets: Float[Array, "jets points channels"]) -> Signal:
-        """The layer on jets that are known already: those of another grid, as if they were of its own."""
-        v = self.operator.of_jets(jets)
+        """The layer on jets that are known already, wherever they were taken."""
+        return self._finish(self.operator.of_jets(jets))
+
+    def _finish(self, v: Signal) -> Signal:
         v = self.nonlinearity(v + jnp.broadcast_to(self.bias(v.dtype), v.shape))
         return v if self.window is None else v * jnp.asarray(self.window(self.target), v.dtype)

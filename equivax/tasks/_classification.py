@@ -18,15 +18,17 @@ def cross_entropy(label_smoothing: float = 0.0) -> Loss:
     """The loss -sum_c q_c log softmax(model(u))_c, averaged over a batch (images, labels).
 
     q is (1 - `label_smoothing`) on the label, and the rest spread evenly over all classes. The model is called with a
-    key for each image, as a model is in training (dropout).
+    key for each image, as a model is in training (dropout), and returns logits (classes,), or (draws, classes) of several
+    random draws, over which the loss is averaged as well.
     """
 
     def loss(model: Any, batch: tuple[Array, Array], key: PRNGKeyArray) -> Array:
         images, labels = batch
         keys = jax.random.split(key, images.shape[0])
         logs = jax.nn.log_softmax(jax.vmap(lambda image, one: model(image, key=one))(images, keys))
-        right = jnp.take_along_axis(logs, labels.astype(jnp.int32)[:, None], axis=1)[:, 0]
-        return -jnp.mean((1 - label_smoothing) * right + label_smoothing * jnp.mean(logs, axis=1))
+        at = labels.astype(jnp.int32).reshape(-1, *(1,) * (logs.ndim - 1))
+        right = jnp.take_along_axis(logs, jnp.broadcast_to(at, (*logs.shape[:-1], 1)), axis=-1)[..., 0]
+        return -jnp.mean((1 - label_smoothing) * right + label_smoothing * jnp.mean(logs, axis=-1))
 
     return loss
 

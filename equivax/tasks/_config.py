@@ -110,6 +110,7 @@ def tiny() -> dict[str, Any]:
             read_width=8,
             field_dropout=0.0,
             head_dropout=0.0,
+            head_draws=1,
             turns=1,
         ),
         "train": TrainConfig(epochs=6, batch_size=50, ema=0.95),
