@@ -87,13 +87,13 @@ def test_averages_over_turns_are_invariant_under_a_larger_group():
 
 
 def test_the_loss_is_a_mean_over_draws():
-    model = _model(head_draws=3, field_dropout=0.0)
+    model = _model(head_draws=3, head_dropout=0.5, read_width=4)
     images = jax.random.uniform(jax.random.key(1), (2, SIZE, SIZE), jnp.float32)
     labels = jnp.asarray([3, 7])
     keys = jax.random.split(jax.random.key(5), 2)
     logits = [model(image, key=key) for image, key in zip(images, keys, strict=True)]
     assert logits[0].shape == (3, 10)
-    assert float(jnp.abs(logits[0][0] - logits[0][1]).max()) > 1e-5, "the draws are all the same"
+    assert float(jnp.ptp(logits[0], axis=0).max()) > 1e-3, "the draws are all the same"
     target = 0.9 * np.eye(10)[np.asarray(labels)] + 0.01
     by_hand = [
         -(q * jax.nn.log_softmax(z)).sum(1).mean() for q, z in zip(target.astype(np.float32), logits, strict=True)
