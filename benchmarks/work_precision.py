@@ -352,22 +352,18 @@ def main():
         for row in map(json.loads, (line for line in lines if line.startswith("{"))):
             foreign[row.pop("problem")].append(row)
     ends = references()
-    # What an earlier run has found of other problems is kept.
+    command = "python benchmarks/work_precision.py"
+    command += " --quick" * options.quick + " --geomstats PYTHON" * bool(options.geomstats)
+    how = {"command": command, "machine": machine("jax", "diffrax", "scipy", "numpy")}
+    # What an earlier run has found of other problems is kept, with what it was measured on.
     results = json.loads(RESULTS.read_text())["problems"] if RESULTS.exists() else {}
     for name in options.problems:
         tolerances = TOLERANCES[::2] if options.quick else TOLERANCES
         rows = [*jax_runs(name, ends[name], tolerances), *scipy_runs(name, ends[name], tolerances), *foreign[name]]
-        results[name] = {"runs": rows, "peer_over_ours_at_equal_error": compare(rows)}
+        results[name] = how | {"runs": rows, "peer_over_ours_at_equal_error": compare(rows)}
         for peer, ratio in results[name]["peer_over_ours_at_equal_error"].items():
             print(f"{name:8} {peer:48} least {ratio['least']:8.2f}  median {ratio['median']:8.2f}", flush=True)
-    document = {
-        "command": "python benchmarks/work_precision.py"
-        + " --quick" * options.quick
-        + " --geomstats PYTHON" * bool(options.geomstats),
-        "machine": machine("jax", "diffrax", "scipy", "numpy"),
-        "end": END,
-        "problems": results,
-    }
+    document = {"end": END, "problems": results}
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     draw(results)
 
