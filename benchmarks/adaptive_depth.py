@@ -66,7 +66,7 @@ def main() -> None:
         config = ModelConfig(solver=solver)
         model, _ = trained("ours", data, args.train_images, args.steps, args.folder, config=config, label=label)
         found = accuracy(Logits(model)(model, data.test_images), data.test_labels)
-        fixed = model.count(jnp.asarray(data.test_images[0]))["function_evaluations"]
+        fixed = model.count(jnp.asarray(data.test_images[0]))["function_evaluations"] // len(model.turns)
         rows.append({"trained_with": solver, "rtol": None, "accuracy": found, "evaluations": fixed})
         print(rows[-1], flush=True)
         for rtol in args.tolerances:

@@ -32,12 +32,12 @@ from equivax.tasks import (
     turned,
 )
 from equivax.tasks import _figures as figures
+from equivax.tasks._baseline import _turn
 from equivax.tasks._config import essence, from_plain, parse, read_config, to_plain
 from equivax.tasks._fit import restore_average
 from equivax.tasks._measure import accuracy_over, measure, wilson, worst
 from equivax.tasks._registry import TASKS
 from equivax.tasks._run import create_run, latest_unfinished
-from equivax.tasks._turn import turn
 
 CONFIG = TrainConfig(epochs=4, batch_size=10, learning_rate=1e-2, ema=0.9, label_smoothing=0.1, clip=1.0)
 
@@ -241,11 +241,11 @@ def test_the_plain_network_has_as_many_weights_and_turns_images():
     assert abs(count_parameters(model) - 3_000) < 150
     image = np.random.default_rng(0).uniform(size=(9, 9)).astype(np.float32)
     np.testing.assert_allclose(
-        turn(jnp.asarray(image), jnp.float32(1.1)), rotate(image[None], np.array([1.1]))[0], atol=1e-5
+        _turn(jnp.asarray(image), jnp.float32(1.1)), rotate(image[None], np.array([1.1]))[0], atol=1e-5
     )
     colour = np.dstack([image, image.T, image])
-    turned_colour = turn(jnp.asarray(colour), jnp.float32(1.1))
-    np.testing.assert_allclose(turned_colour[..., 1], turn(jnp.asarray(image.T), jnp.float32(1.1)), atol=1e-6)
+    turned_colour = _turn(jnp.asarray(colour), jnp.float32(1.1))
+    np.testing.assert_allclose(turned_colour[..., 1], _turn(jnp.asarray(image.T), jnp.float32(1.1)), atol=1e-6)
     shape = eqx.filter_eval_shape(build_baseline, 3_000, 4, 3, key=jax.random.key(0))
     assert eqx.filter_eval_shape(shape, jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)).shape == (4,)
     batch = (jnp.asarray(image)[None], jnp.zeros(1, jnp.int32))

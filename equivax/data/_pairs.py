@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt8
 
 from ._errors import DataError
 from ._images import _listed
-from ._picture import PICTURES, scaled
+from ._picture import PICTURES, read_frames
 
 # More kinds of pixel than this are no classes but shades: a mask that was smoothed, or a photograph.
 _MOST_CLASSES = 64
@@ -110,7 +110,7 @@ def checksum_of(pairs: MaskedImages) -> str:
 
 def read_colours(path: Path) -> list[Float32[np.ndarray, "height width 3"]]:
     """The frames of a picture in red, green and blue, from 0 to 1; `DataError` when it cannot be read."""
-    return [_scaled_colours(frame, path) for frame in _raw(path, mask=False)]
+    return [np.stack(3 * [f], axis=-1) if f.ndim == 2 else f for f in read_frames(path)]
 
 
 def picture_files(path: Path | str) -> list[Path]:
@@ -170,7 +170,7 @@ _COLOUR = 1 << 32
 
 def _frames_of(image: Path, mask: Path, *, allow_empty: bool) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     pictures = read_colours(image)
-    masks = [_codes(frame, mask) for frame in _raw(mask, mask=True)]
+    masks = [_codes(frame, mask) for frame in _raw_masks(mask)]
     if len(pictures) != len(masks):
         raise DataError(f"{image.name} has {len(pictures)} frames and its mask {mask.name} has {len(masks)}.")
     for i, (picture, codes) in enumerate(zip(pictures, masks, strict=True)):
@@ -187,32 +187,21 @@ def _frames_of(image: Path, mask: Path, *, allow_empty: bool) -> Iterator[tuple[
         yield name, picture[..., :1].copy() if grey else picture, codes
 
 
-def _raw(path: Path, *, mask: bool) -> list[np.ndarray]:
-    """The frames of a picture as they are stored, palettes resolved for images and kept as numbers for masks."""
-    from PIL import Image, ImageSequence, UnidentifiedImageError
+def _raw_masks(path: Path) -> list[np.ndarray]:
+    """The frames of a mask as they are stored: numbers of a palette, not its colours."""
+    from PIL import Image, ImageSequence
 
     try:
         with Image.open(path) as picture:
             frames = []
             for frame in ImageSequence.Iterator(picture):
-                mode = frame.mode
-                if mask and mode in ("RGBA", "LA", "PA"):
-                    frame = frame.convert("RGB" if mode == "RGBA" else "L")
-                elif not mask and mode not in ("L", "RGB") and not mode.startswith("I") and mode != "F":
-                    opaque = Image.new("RGBA", frame.size, (0, 0, 0, 255))
-                    opaque.alpha_composite(frame.convert("RGBA"))
-                    frame = opaque.convert("RGB")
+                if frame.mode in ("RGBA", "LA", "PA"):
+                    frame = frame.convert("RGB" if frame.mode == "RGBA" else "L")
                 frames.append(np.array(frame))
             return frames
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:
+        # As for images: damaged bytes lead the readers of Pillow to errors of any kind.
         raise DataError(f"{path}: not a readable picture ({error}). Save it again as PNG.") from None
-
-
-def _scaled_colours(frame: np.ndarray, path: Path) -> np.ndarray:
-    if frame.dtype.kind in "iu" and frame.dtype != np.uint8:
-        frame = frame / 65535.0
-    pixels = scaled(frame.astype(np.float32) if frame.dtype == np.float64 else frame, str(path))
-    return np.repeat(pixels[..., None], 3, axis=-1) if pixels.ndim == 2 else pixels[..., :3]
 
 
 def _codes(frame: np.ndarray, path: Path) -> np.ndarray:

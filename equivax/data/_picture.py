@@ -30,28 +30,44 @@ def read_picture(path: Path | str) -> Pixels:
         if array.ndim != 2 and (array.ndim != 3 or array.shape[2] != 3):
             raise DataError(f"{path}: an array of shape {array.shape}; expected (height, width) or (height, width, 3).")
         return scaled(array, str(path))
+    (only,) = _decoded(path, several=False)
+    return only
+
+
+def read_frames(path: Path | str) -> list[Pixels]:
+    """The pictures in a file that may hold several, an animation or a stack, each as `read_picture` gives one."""
+    return _decoded(Path(path), several=True)
+
+
+def _decoded(path: Path, *, several: bool) -> list[Pixels]:
     if not path.is_file():
         raise DataError(f"{path}: no such file.")
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageSequence
 
     try:
         with Image.open(path) as picture:
-            if (frames := getattr(picture, "n_frames", 1)) > 1:
+            if not several and (frames := getattr(picture, "n_frames", 1)) > 1:
                 raise DataError(f"{path}: {frames} pictures in one file; expected one. Save each as a file of its own.")
-            picture.load()
-            upright: Any = ImageOps.exif_transpose(picture)
-            if upright.mode.startswith("I") or upright.mode == "F":
-                values = np.asarray(upright)
-                return scaled(values / (65535.0 if values.dtype.kind in "iu" else 1.0), str(path))
-            grey = upright.mode in ("1", "L", "LA", "La")
-            if upright.has_transparency_data:
-                upright = _on_black(upright.convert("RGBA"), str(path))
-            return scaled(np.asarray(upright.convert("L" if grey else "RGB")), str(path))
+            return [_pixels(frame, str(path)) for frame in ImageSequence.Iterator(picture)]
     except DataError:
         raise
     except Exception as error:
         # The readers of Pillow raise whatever damaged bytes lead them to: OSError, SyntaxError, struct.error, IndexError, ...
         raise DataError(f"{path}: not a readable picture ({error}). Save it again as PNG.") from None
+
+
+def _pixels(picture: Any, where: str) -> Pixels:
+    from PIL import ImageOps
+
+    picture.load()
+    upright: Any = ImageOps.exif_transpose(picture)
+    if upright.mode.startswith("I") or upright.mode == "F":
+        values = np.asarray(upright)
+        return scaled(values / (65535.0 if values.dtype.kind in "iu" else 1.0), where)
+    grey = upright.mode in ("1", "L", "LA", "La")
+    if upright.has_transparency_data:
+        upright = _on_black(upright.convert("RGBA"), where)
+    return scaled(np.asarray(upright.convert("L" if grey else "RGB")), where)
 
 
 def read_array(path: Path | str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """The audit of a trained classifier: what is exact, what converges, what is only approximate, and what is refused."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..geometry import Euclidean, PixelGrid
 from ..laws import Verdict, VerdictTable, equivariance, equivariance_by_element, rejects
 from ..symmetry import REFLECTION, Dihedral, SignalAction, TrivialAction, rotation, trivial
 from ._classifier import ImageClassifier, ModelConfig, build_classifier
-from ._weights import split
+from ._refinement import convergence, convergence_verdict, name_of, with_weights_of
 
 # Below this relative error a float32 evaluation sees rounding, and no order of convergence can be read off.
 ROUNDING_FLOOR = 2e-5
@@ -52,20 +53,11 @@ def audit(
             picture,
             elements=REFLECTION[None],
         )
-        verdicts += (_renamed(refused, f"a reflection, which {config.group} has not, is refused"),)
+        name = f"a reflection, which {config.group} has not, is refused"
+        verdicts += (dataclasses.replace(refused, name=name),)
     angles = _by_angle(model, config, refinements, key)
-    refinement = _convergence(angles, config, refinements)
-    if refinement["order"] is not None:
-        verdicts += (
-            Verdict(
-                f"rotation by {refinement['degrees']:g} degrees converges",
-                "|f_h(g u) - f_h(u)| = O(h^p), p >= 2",
-                2 / max(refinement["order"], 1e-9),
-                refinement["order"],
-                1.0,
-                detail=f"observed order {refinement['order']:.1f}",
-            ),
-        )
+    refinement = convergence(angles, config.group, config.fine, refinements, ROUNDING_FLOOR)
+    verdicts += convergence_verdict(refinement, "|f_h(g u) - f_h(u)| = O(h^p), p >= 2")
     verdicts += _scaling(model, config, refinements, key)
     return {
         "verdicts": verdicts.to_dicts(),
@@ -100,26 +92,31 @@ def _stages(model: ImageClassifier, picture: Float[Array, "points channels"]) ->
 def _by_angle(
     model: ImageClassifier, config: ModelConfig, refinements: tuple[int, ...], key: PRNGKeyArray
 ) -> dict[str, list[float]]:
-    """The relative change of the invariants when the picture turns, by angle, at each refinement."""
+    """The relative change when the picture turns, by angle: of the invariants at each refinement, and of the prediction.
+
+    The prediction is what a user gets: logits, from their mean, on the grid of training, averaged over turns of the image.
+    """
     degrees = np.arange(0.0, 91.0, 7.5)
     result: dict[str, list[float]] = {"degrees": degrees.tolist()}
-    weights = jax.tree.leaves(split(model)[0])
     for factor in refinements:
-        finer = _refined(config, model.grid.height, factor, weights)
-        pictures = [_picture(finer.grid, angle, key) for angle in np.deg2rad(degrees)]
+        finer = _refined(model, config, factor)
+        pictures = [_in_channels(_picture(finer.grid, a, key), config.channels) for a in np.deg2rad(degrees)]
         read = eqx.filter_jit(lambda m, u: m.invariants(u))
-        values = np.stack([np.asarray(read(finer, _in_channels(picture, config.channels))) for picture in pictures])
-        change = np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])
-        result["error" if factor == 1 else f"error_{factor}x"] = change.tolist()
+        values = np.stack([np.asarray(read(finer, picture)) for picture in pictures])
+        result[name_of(factor)] = _changes(values)
+        if factor == 1:
+            logits = np.stack([np.asarray(eqx.filter_jit(finer)(picture)) for picture in pictures])
+            result["prediction"] = _changes(logits - logits.mean(axis=1, keepdims=True))
     return result
 
 
-def _refined(config: ModelConfig, size: int, factor: int, weights: list[Array]) -> ImageClassifier:
-    """The model on grids `factor` times as fine with the given weights; none are drawn, only their places are asked for."""
-    build = functools.partial(build_classifier, config, size=size, refine=factor)
-    places = eqx.filter_eval_shape(lambda key: build(key=key), jax.random.key(0))
-    given = iter(weights)
-    return jax.tree.map(lambda leaf: next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf, places)
+def _changes(values: Float[np.ndarray, "angles n"]) -> list[float]:
+    return (np.linalg.norm(values - values[0], axis=1) / np.linalg.norm(values[0])).tolist()
+
+
+def _refined(model: ImageClassifier, config: ModelConfig, factor: int) -> ImageClassifier:
+    """The model with its own weights on grids `factor` times as fine."""
+    return with_weights_of(model, functools.partial(build_classifier, config, size=model.grid.height, refine=factor))
 
 
 def _scaling(
@@ -128,9 +125,9 @@ def _scaling(
     """Whether a picture enlarged by one step is lifted to the same features one scale further on."""
     if config.scales == 1:
         return ()
-    weights, errors = jax.tree.leaves(split(model)[0]), []
+    errors = []
     for factor in refinements[:2]:
-        finer = _refined(config, model.grid.height, factor, weights)
+        finer = _refined(model, config, factor)
         lift = finer.lift
         pictures = (_picture(finer.grid, 0.0, key, zoom) for zoom in (0.5, 0.5 * 2**0.5))
         small, large = (lift(finer.grid.flatten(_in_channels(u, config.channels))) for u in pictures)
@@ -156,39 +153,3 @@ def _picture(grid: PixelGrid, angle: float, key: PRNGKeyArray, zoom: float = 1.0
 def _in_channels(picture: Float[np.ndarray, "height width"], channels: int) -> Float[Array, "height width channels"]:
     """The picture in so many channels, of different strengths: a model must not get by on one of them."""
     return jnp.asarray(picture[..., None] * np.linspace(1.0, 0.5, channels), jnp.float32)
-
-
-def _convergence(angles: dict[str, list[float]], config: ModelConfig, refinements: tuple[int, ...]) -> dict[str, Any]:
-    """Errors against resolution at the angle of the group that the pixels cannot represent, and their order."""
-    finite = config.group[0] in "CD"
-    n = int(config.group[1:]) if finite else None
-    inside = [
-        i
-        for i, d in enumerate(angles["degrees"])
-        if d % 90 and (n is None or abs((d * n / 360) - round(d * n / 360)) < 1e-9)
-    ]
-    outside = [i for i, d in enumerate(angles["degrees"]) if d % 90 and i not in inside]
-    finest = angles[f"error_{refinements[-1]}x"]
-    algebraic = max((finest[i] for i in outside), default=0.0)
-    if not inside:
-        return {"sizes": [], "error": [], "order": None, "degrees": None, "algebraic_error": algebraic}
-    at = max(inside, key=lambda i: angles["error"][i])
-    errors = [angles["error" if f == 1 else f"error_{f}x"][at] for f in refinements]
-    used = [(f, e) for f, e in zip(refinements, errors, strict=True) if e > ROUNDING_FLOOR or f == 1]
-    if len(used) < 2:
-        used = list(zip(refinements, errors, strict=True))[:2]
-    order = -float(np.polyfit(np.log([f for f, _ in used]), np.log([max(e, 1e-12) for _, e in used]), 1)[0])
-    sizes = [f * config.fine for f in refinements]
-    return {
-        "sizes": sizes,
-        "error": errors,
-        "order": order,
-        "degrees": angles["degrees"][at],
-        "algebraic_error": algebraic,
-    }
-
-
-def _renamed(verdict: Verdict, name: str) -> Verdict:
-    return Verdict(
-        name, verdict.statement, verdict.error, verdict.scale, verdict.tolerance, verdict.vacuous, verdict.detail
-    )

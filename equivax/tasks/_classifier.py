@@ -1,7 +1,6 @@
 """Images to classes: an equivariant partial neural differential equation, read out invariantly."""
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -12,12 +11,12 @@ import jax.numpy as jnp
 import tyro
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ..dynamics import Cascade, Flow, InvariantController, Steps
+from ..dynamics import Cascade, Flow, Steps
 from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantReadout, ScaleLift, SteerableLayer
 from ..geometry import PixelGrid
-from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
+from ..symmetry import AbstractGroup, AbstractRep, Dihedral, rotation, trivial
 from ._errors import TaskError
-from ._turn import turn
+from ._named import controller_of, features, group_named, solver_named
 
 # The width of the Gaussian of the lift, in pixels of the first grid; and the narrowest that pixels can sample, in theirs.
 LIFT_WIDTH, NARROWEST = 0.75, 0.4
@@ -121,8 +120,7 @@ class ImageClassifier(eqx.Module):
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "*draws classes"]:
         if key is None:
-            turned = [image if angle == 0 else turn(image, jnp.asarray(angle, image.dtype)) for angle, _ in self.turns]
-            logits = jnp.stack([self.head(self.invariants(u)) for u in turned])
+            logits = jnp.stack([self.head(self.invariants(self._turned(image, angle))) for angle, _ in self.turns])
             return jnp.asarray([weight for _, weight in self.turns], logits.dtype) @ logits
         field_key, head_key = jax.random.split(key)
         z = self.invariants(image, key=field_key)
@@ -138,6 +136,13 @@ class ImageClassifier(eqx.Module):
             return self.readout(self.cascade(u, key))
         rest = Cascade(self.cascade.stages[1:])
         return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(self.lift(u)), axis=0)
+
+    def _turned(self, image: Float[Array, "height width *channels"], angle: float) -> Float[Array, "h w *channels"]:
+        """g u, interpolated between pixels but for quarter turns: the image turned by an angle."""
+        if angle == 0:
+            return image
+        on_images = self.cascade.action_in
+        return self.grid.unflatten(on_images(rotation(angle), self.grid.flatten(image))).reshape(image.shape)
 
     def evolution(
         self, image: Float[Array, "height width *channels"], n: int
@@ -155,9 +160,9 @@ class ImageClassifier(eqx.Module):
         ]
 
     def count(self, image: Float[Array, "height width *channels"]) -> dict[str, int]:
-        """Steps of the solver and evaluations of the field for one image: exact for adaptive steps, which depend on it.
+        """Steps of the solver and evaluations of the field for one prediction: exact for adaptive steps, which depend on it.
 
-        Of several scales, those of the first are counted once for each.
+        Those of the image as it is, at the first scale, are counted once for each scale and each turn.
         """
         u, steps, evaluations = self.grid.flatten(image), 0, 0
         flows = [stage for stage in self.cascade.stages if isinstance(stage, Flow)]
@@ -170,7 +175,8 @@ class ImageClassifier(eqx.Module):
                 evaluations += n * _evaluations_per_step(stage.solver)
             if adaptive:  # the signal matters to nobody else
                 u = stage(u)
-        return {"steps": self.scales * steps, "function_evaluations": self.scales * evaluations}
+        passes = self.scales * len(self.turns)
+        return {"steps": passes * steps, "function_evaluations": passes * evaluations}
 
 
 def _cosets(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ...]:
@@ -184,25 +190,6 @@ def _cosets(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ...]
     step = 2 * math.pi / (group.order // (2 if mirrored else 1)) / turns
     between = [(sign * step * j, 1 / turns) for j in range(1, turns) for sign in (1, -1)[: 1 + mirrored]]
     return ((0.0, 1 / turns), *((angle, weight / (1 + mirrored)) for angle, weight in between))
-
-
-def group_named(name: str) -> AbstractGroup:
-    """The planar group that a name such as `C8`, `D4`, `SO2` or `O2` means.
-
-    **Raises:** `TaskError` for any other name.
-    """
-    if name in ("SO2", "O2"):
-        return SO(2) if name == "SO2" else O(2)
-    if match := re.fullmatch(r"([CD])([1-9]\d?)", name):
-        return (Cyclic if match[1] == "C" else Dihedral)(int(match[2]))
-    raise TaskError(f"the group {name!r} is not known here. Use C<n> or D<n> with n from 1 to 99, SO2 or O2.")
-
-
-def features(group: AbstractGroup, width: int) -> AbstractRep:
-    """`width` copies of the regular representation of a finite group, or of weights 0 to 3 of SO(2) and O(2)."""
-    if group.is_finite:
-        return width * regular(group)
-    return width * trivial(group) + width * irrep(group, 1) + width * irrep(group, 2) + width * irrep(group, 3)
 
 
 def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, key: PRNGKeyArray) -> ImageClassifier:
@@ -253,7 +240,14 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
             dropout=config.field_dropout,
             key=key,
         )
-        return Flow(field, field.action.space, _solver(config.solver), _controller(config, steps), t0=t0, t1=t1)
+        return Flow(
+            field,
+            field.action.space,
+            solver_named(config.solver),
+            controller_of(config.solver, config.rtol, steps),
+            t0=t0,
+            t1=t1,
+        )
 
     lift_jet = GaussianJet(finer[image], finer[fine], config.lift_order, LIFT_WIDTH * fine.spacing)
     lift = SteerableLayer(config.channels * trivial(group), fine_rep, lift_jet, window=disc, key=keys[0])
@@ -278,32 +272,6 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     )
     turns = _cosets(group, config.turns)
     return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.head_draws, config.scales, turns)
-
-
-def _solver(name: str) -> diffrax.AbstractSolver:
-    explicit = {
-        c.__name__: c
-        for c in (
-            diffrax.Euler,
-            diffrax.Heun,
-            diffrax.Midpoint,
-            diffrax.Ralston,
-            diffrax.Bosh3,
-            diffrax.Tsit5,
-            diffrax.Dopri5,
-        )
-    }
-    if name not in explicit:
-        raise TaskError(f"the solver {name!r} is not known here. Use one of {', '.join(explicit)}.")
-    return explicit[name]()
-
-
-def _controller(config: ModelConfig, steps: int) -> Steps | InvariantController:
-    if config.rtol is None:
-        return Steps(steps)
-    if config.solver == "Euler":
-        raise TaskError("adaptive steps (--rtol) need a solver with an error estimate, such as Bosh3 or Tsit5.")
-    return InvariantController(diffrax.PIDController(rtol=config.rtol, atol=1e-2 * config.rtol))
 
 
 def _evaluations_per_step(solver: diffrax.AbstractSolver | None) -> int:

@@ -21,13 +21,14 @@ from ._checkpoint import Checkpoints
 from ._conduct import Prepared, conduct
 from ._config import Preset
 from ._errors import TaskError
+from ._finish import finish
 from ._fit import fit
-from ._physics import finish, restored, show_physics
 from ._physics_figures import draw_springs
 from ._progress import Bar
 from ._run import Run
+from ._show import show_comparison
 from ._train_config import TrainConfig
-from ._trained import stored_config
+from ._trained import restored, stored_config
 from ._weights import count_parameters
 
 TASK = "double-spring"
@@ -176,7 +177,7 @@ def train_double_spring(config: DoubleSpringConfig, *, command: str = "", consol
         data, model, key = content
         return _carry_out(run, config, data, model, key, command, to)
 
-    return conduct(TASK, config, prepare, carry_out, show_physics, command=command, console=to)
+    return conduct(TASK, config, prepare, carry_out, show_comparison, command=command, console=to)
 
 
 def load_pendulum(run: Run) -> Pendulum:

@@ -186,8 +186,8 @@ def equivariance(angles: dict[str, Any]) -> Any:
         figure = Figure(figsize=(8.4, 3.2))
         axes = figure.subplots()
         for (name, errors), colour in zip(_curves(angles, "degrees"), _COLOURS, strict=False):
-            # A logarithm has no place for an exact zero; it is drawn at the unit roundoff of float64.
-            shown = np.maximum(np.asarray(errors, float), 1e-16)
+            # A logarithm has no place for an exact zero; it is drawn below the unit roundoff of float32.
+            shown = np.maximum(np.asarray(errors, float), 1e-8)
             axes.semilogy(angles["degrees"], shown, color=colour, marker="o", markersize=3, label=name)
         top = max(angles["degrees"])
         for quarter in range(0, int(top) + 1, 90):
@@ -235,8 +235,5 @@ def _curves(table: dict[str, Any], over: str) -> list[tuple[str, Any]]:
 
 def _finer(name: str) -> str:
     # `error` is on the grid that was trained on, `error_2x` on one twice as fine.
-    return (
-        "on the grid of training"
-        if name == "error"
-        else name.replace("error_", "on a grid finer by ").replace("_", " ")
-    )
+    named = {"error": "on the grid of training", "prediction": "of the prediction, on the grid of training"}
+    return named.get(name, name.replace("error_", "on a grid finer by ").replace("_", " "))

@@ -46,10 +46,10 @@ def worst(
     return [(int(i), int(called[i]), float(confidence[i])) for i in wrong]
 
 
-def softmax(logits: Float[np.ndarray, "n classes"]) -> Float[np.ndarray, "n classes"]:
-    """exp(z) / sum exp(z), each row shifted by its largest entry."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+def softmax(logits: Float[np.ndarray, "*batch classes"]) -> Float[np.ndarray, "*batch classes"]:
+    """exp(z) / sum exp(z) over the last axis, shifted by its largest entry."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def wilson(hits: float | int, count: float | int, z: float = 1.96) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from ..data import ChargedParticles, charged_particles
 from ._checkpoint import Checkpoints
 from ._conduct import Prepared, conduct
 from ._config import Preset
+from ._finish import finish
 from ._fit import Fitted, Loss, fit
 from ._nbody_audit import audit_flow
 from ._nbody_model import (
@@ -29,12 +30,12 @@ from ._nbody_model import (
     trajectory_errors,
     with_steps,
 )
-from ._physics import finish, restored, show_physics
 from ._physics_figures import draw_particles
 from ._progress import Bar
 from ._run import Run
+from ._show import show_comparison
 from ._train_config import TrainConfig
-from ._trained import stored_config
+from ._trained import restored, stored_config
 from ._weights import count_parameters
 
 TASK = "nbody"
@@ -125,7 +126,7 @@ def train_nbody(config: NBodyConfig, *, command: str = "", console: Console | No
         data, model, key = content
         return _carry_out(run, config, data, model, key, command, to)
 
-    return conduct(TASK, config, prepare, carry_out, show_physics, command=command, console=to)
+    return conduct(TASK, config, prepare, carry_out, show_comparison, command=command, console=to)
 
 
 def audit_run(run: Run, key: PRNGKeyArray) -> list[dict[str, Any]]:

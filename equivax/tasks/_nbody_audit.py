@@ -1,5 +1,6 @@
 """The audit of a model of charged particles: rotated, reflected, moved and permuted frames, in double precision."""
 
+import dataclasses
 from typing import Any
 
 import equinox as eqx
@@ -80,9 +81,9 @@ def _audit(model: ParticleFlow, test: ChargedParticles, key: PRNGKeyArray) -> Ve
     )
     larger = cloud_action(AffineAction(Similarity(3)), m, order=2, features=1)
     verdicts.append(
-        _named(
+        dataclasses.replace(
             rejects(predicted, larger, larger, point, elements=_moderate(probe_elements(larger.group, key=key))),
-            "scaling is refused: the force knows lengths",
+            name="scaling is refused: the force knows lengths",
         )
     )
     without = cloud_action(AffineAction(E(3)), m, order=2)
@@ -90,9 +91,9 @@ def _audit(model: ParticleFlow, test: ChargedParticles, key: PRNGKeyArray) -> Ve
     first, second = int(np.flatnonzero(np.asarray(q) > 0)[0]), int(np.flatnonzero(np.asarray(q) < 0)[0])
     swap[[4 + first, 4 + second]] = swap[[4 + second, 4 + first]]
     verdicts.append(
-        _named(
+        dataclasses.replace(
             rejects(_Blind(model, q), without, without, (x, u), elements=swap[None]),
-            "exchanging opposite charges without their signs is refused",
+            name="exchanging opposite charges without their signs is refused",
         )
     )
     return VerdictTable(verdicts)
@@ -100,9 +101,3 @@ def _audit(model: ParticleFlow, test: ChargedParticles, key: PRNGKeyArray) -> Ve
 
 def _moderate(elements: np.ndarray) -> np.ndarray:
     return elements[np.abs(elements[:, :3, 3]).max(axis=1) < _FAR]
-
-
-def _named(verdict: Any, name: str) -> Any:
-    return type(verdict)(
-        name, verdict.statement, verdict.error, verdict.scale, verdict.tolerance, verdict.vacuous, verdict.detail
-    )

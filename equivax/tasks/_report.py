@@ -25,7 +25,9 @@ CAPTIONS = (
     (
         "equivariance.png",
         "Error of equivariance",
-        "Where the rotation maps the pixels to themselves the error is rounding; between, it is what sampling costs.",
+        "Of the invariants, and of the prediction, which may be averaged over turns of the image. Where a turn maps the "
+        "pixels to themselves the error is rounding. At other angles of the group it is what sampling costs, and falls on "
+        "finer grids. At angles that a finite group has not, it is algebraic, and no grid removes it.",
     ),
     (
         "refinement.png",

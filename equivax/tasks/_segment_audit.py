@@ -1,5 +1,6 @@
 """The audit of a trained segmenter, pixel by pixel: what is exact, what converges, and what happens where tiles meet."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -13,9 +14,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from ..geometry import PixelGrid
 from ..laws import Verdict, VerdictTable, equivariance, equivariance_by_element, rejects, rounding
 from ..symmetry import REFLECTION, Dihedral, SignalAction, rotation, trivial
+from ._measure import softmax
+from ._refinement import convergence, convergence_verdict, name_of, with_weights_of
 from ._segmenter import ImageSegmenter, SegmenterConfig, build_segmenter
 from ._tiles import TiledLogits, TilesConfig
-from ._weights import split
 
 # How far the probabilities of a pixel may differ between tiles and one piece: a border that is predicted, but not believed, is
 # still within the reach of the stencils.
@@ -54,21 +56,12 @@ def audit_segmenter(
             SignalAction(n * trivial(larger), model.grid) for n in (channels, int(model.head.out_size))
         )
         refused = rejects(signal, on_images, on_logits, u, elements=REFLECTION[None])
-        verdicts += (_named(refused, f"a reflection, which {config.group} has not, is refused"),)
+        name = f"a reflection, which {config.group} has not, is refused"
+        verdicts += (dataclasses.replace(refused, name=name),)
     verdicts += _seams(model, config, tiles, key)
     angles = _by_angle(model, config, refinements, channels, key)
-    refinement = _convergence(angles, config, model.grid.height, refinements)
-    if refinement["order"] is not None:
-        verdicts += (
-            Verdict(
-                f"rotation by {refinement['degrees']:g} degrees converges",
-                "|f_h(g u)(x) - f_h(u)(g^-1 x)| = O(h^p), p >= 2",
-                2 / max(refinement["order"], 1e-9),
-                refinement["order"],
-                1.0,
-                detail=f"observed order {refinement['order']:.1f}",
-            ),
-        )
+    refinement = convergence(angles, config.group, model.grid.height, refinements)
+    verdicts += convergence_verdict(refinement, "|f_h(g u)(x) - f_h(u)(g^-1 x)| = O(h^p), p >= 2")
     return {
         "verdicts": verdicts.to_dicts(),
         "equivariance": {v.name: v.error for v in by_element},
@@ -120,7 +113,7 @@ def _seams(
     limit = rounding(np.float32)
     error = float(np.abs(turned - np.rot90(logits)).max()) / scale
     whole = TiledLogits(build, tile=n, margin=unit, unit=unit)(model, image)
-    gap = float(np.abs(_softmax(whole) - _softmax(logits)).max())
+    gap = float(np.abs(softmax(whole) - softmax(logits)).max())
     constant = bool(np.ptp(logits, axis=(0, 1)).max() <= limit * scale)
     return (
         Verdict("rotation by 90 degrees, several tiles", "f(g u) = g f(u)", error, scale, limit, constant),
@@ -151,7 +144,7 @@ def _by_angle(
             np.linalg.norm(_at(finer.grid, v, disc @ rotation(a).T) - upright) / spread
             for v, a in zip(values, np.deg2rad(degrees), strict=True)
         ]
-        result["error" if factor == 1 else f"error_{factor}x"] = [float(e) for e in errors]
+        result[name_of(factor)] = [float(e) for e in errors]
     return result
 
 
@@ -167,11 +160,9 @@ def _at(grid: PixelGrid, image: np.ndarray, points: np.ndarray) -> np.ndarray:
 def _like(
     model: ImageSegmenter, config: SegmenterConfig, shape: tuple[int, int], refine: int, channels: int, classes: int
 ) -> ImageSegmenter:
-    """The model on other grids with its own weights; none are drawn, only their places are asked for."""
+    """The model with its own weights on other grids."""
     build = functools.partial(build_segmenter, config, shape=shape, channels=channels, classes=classes, refine=refine)
-    places = eqx.filter_eval_shape(lambda key: build(key=key), jax.random.key(0))
-    given = iter(jax.tree.leaves(split(model)[0]))
-    return jax.tree.map(lambda leaf: next(given) if isinstance(leaf, jax.ShapeDtypeStruct) else leaf, places)
+    return with_weights_of(model, build)
 
 
 def _picture(
@@ -184,32 +175,3 @@ def _picture(
     heights = np.asarray(jax.random.uniform(height_key, (6, channels), minval=-2.0, maxval=2.0), np.float64)
     distances = np.linalg.norm((grid.points @ rotation(angle))[:, None] - centres, axis=-1)
     return (np.exp(-(distances**2) / 2 / (side / 14 / within) ** 2) @ heights).reshape(*grid.shape, channels)
-
-
-def _convergence(
-    angles: dict[str, list[float]], config: SegmenterConfig, size: int, refinements: tuple[int, ...]
-) -> dict[str, Any]:
-    """Errors against resolution at the angle of the group that the pixels cannot represent, and their order."""
-    n = int(config.group[1:]) if config.group[0] in "CD" else None
-    inside = [
-        i
-        for i, d in enumerate(angles["degrees"])
-        if d % 90 and (n is None or abs(d * n / 360 - round(d * n / 360)) < 1e-9)
-    ]
-    if not inside or len(refinements) < 2:
-        return {"sizes": [], "error": [], "order": None, "degrees": None}
-    at = max(inside, key=lambda i: angles["error"][i])
-    errors = [angles["error" if f == 1 else f"error_{f}x"][at] for f in refinements]
-    order = -float(np.polyfit(np.log(refinements), np.log(np.maximum(errors, 1e-12)), 1)[0])
-    return {"sizes": [f * size for f in refinements], "error": errors, "order": order, "degrees": angles["degrees"][at]}
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def _named(verdict: Verdict, name: str) -> Verdict:
-    return Verdict(
-        name, verdict.statement, verdict.error, verdict.scale, verdict.tolerance, verdict.vacuous, verdict.detail
-    )

@@ -9,14 +9,13 @@ from rich.console import Console
 
 from ..data import DataError, atomic_path, picture_files, read_colours
 from ._errors import TaskError
-from ._physics import restored
 from ._progress import Bar
 from ._run import Run
 from ._segment_audit import audit_segmenter
 from ._segment_measure import Decision
 from ._segmentation import Predictor, segmenter_builder
 from ._tiles import TiledLogits
-from ._trained import stored_config
+from ._trained import restored, stored_config
 
 if TYPE_CHECKING:
     from ._predict import PredictConfig

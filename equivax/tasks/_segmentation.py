@@ -16,15 +16,16 @@ from ..data import MaskedImages
 from . import _segment_figures
 from ._checkpoint import Checkpoints
 from ._conduct import Prepared, conduct
+from ._finish import finish
 from ._fit import Fitted, Loss, fit
 from ._measure import softmax
-from ._physics import finish, show_physics
 from ._run import Run
 from ._segment_audit import audit_segmenter
 from ._segment_loss import class_weights, segmentation_loss
 from ._segment_measure import Decision, confusion, measure_masks, overlaps
 from ._segment_sources import Scenes, check_memory, sources
 from ._segmenter import build_segmenter
+from ._show import show_comparison
 from ._tiles import BEYOND, Build, TiledLogits, cut
 from ._train_config import TrainConfig
 from ._turned import turn, turn_back
@@ -62,7 +63,7 @@ def train_segmenter(config: Any, *, command: str = "", console: Console | None =
         scenes, build, model, key = content
         return _carry_out(run, task, config, scenes, build, model, key, command, to)
 
-    return conduct(task, config, prepare, carry_out, show_physics, command=command, console=to)
+    return conduct(task, config, prepare, carry_out, show_comparison, command=command, console=to)
 
 
 def segmenter_builder(config: Any, channels: int, classes: int) -> Callable[..., Any]:
@@ -84,8 +85,7 @@ class Predictor(NamedTuple):
     std: list[float]
 
     def __call__(self, image: Float[np.ndarray, "height width channels"]) -> Float[np.ndarray, "height width classes"]:
-        z = self.logits(self.model, standardised(image, self.mean, self.std))
-        return softmax(z.reshape(-1, z.shape[-1])).reshape(z.shape)
+        return softmax(self.logits(self.model, standardised(image, self.mean, self.std)))
 
 
 def standardised(image: np.ndarray, mean: list[float], std: list[float]) -> np.ndarray:

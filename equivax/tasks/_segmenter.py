@@ -11,8 +11,8 @@ from ..dynamics import Cycle, Flow
 from ..fields import Bias, DifferentialInvariantField, GaussianJet, SteerableLayer, SteerableOperator
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, SignalAction, trivial
-from ._classifier import ModelConfig, _controller, _solver, features, group_named
 from ._errors import TaskError
+from ._named import controller_of, features, group_named, solver_named
 
 
 @dataclass(frozen=True)
@@ -138,8 +138,8 @@ def build_segmenter(
             dropout=config.field_dropout,
             key=next(keys),
         )
-        controller = _controller(ModelConfig(solver=config.solver, rtol=config.rtol), steps)
-        return Flow(field, field.action.space, _solver(config.solver), controller, t0=t0, t1=t1)
+        controller = controller_of(config.solver, config.rtol, steps)
+        return Flow(field, field.action.space, solver_named(config.solver), controller, t0=t0, t1=t1)
 
     def change(source: int, target: int) -> SteerableLayer:
         sigma = wide * config.spacings[min(source, target)]

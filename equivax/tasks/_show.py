@@ -63,6 +63,18 @@ def show_metrics(console: Console, metrics: dict[str, Any], folder: str) -> None
     console.print(f"{metrics['seconds_total']:.0f} s in all. Report: {folder}/report.html", soft_wrap=True)
 
 
+def show_comparison(console: Console, metrics: dict[str, Any], folder: str) -> None:
+    """The verdicts of a finished run, its table of numbers as the report has it, and where that is."""
+    console.print(verdict_table(metrics["audit"]["verdicts"]))
+    table = Table(title=metrics["title"], title_justify="left", header_style="bold")
+    for i, name in enumerate(metrics["comparison"]["columns"]):
+        table.add_column(name, justify="right" if i else "left")
+    for row in metrics["comparison"]["rows"]:
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"{metrics['seconds_total']:.0f} s in all. Report: {folder}/report.html", soft_wrap=True)
+
+
 def show_skipped(console: Console, skipped: Sequence[str]) -> None:
     """How many files were left out, and the first of them, each with its reason."""
     if skipped:

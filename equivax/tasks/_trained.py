@@ -12,6 +12,7 @@ from ._errors import TaskError
 from ._fit import restore_average
 from ._registry import TASKS, task_of
 from ._run import Run
+from ._train_config import TrainConfig
 
 
 def stored_config(run: Run) -> Any:
@@ -61,10 +62,15 @@ def load_model(run: Run, *, size: int | None = None) -> Any:
 
     **Raises:** `TaskError` when the run is incomplete or its checkpoint does not fit.
     """
-    run.read("metrics.json")  # says how to finish a run that is not finished
     seen = seen_images(run)
     model = build_classifier(trained_config(run), size=size or seen.size, key=jax.random.key(0))
-    trained = restore_average(model, stored_config(run).train, Checkpoints(run.checkpoints / "model"))
+    return restored(run, model, stored_config(run).train)
+
+
+def restored(run: Run, model: Any, config: TrainConfig) -> Any:
+    """`model` with the averaged weights of the finished `run`; `TaskError` when the run is incomplete."""
+    run.read("metrics.json")  # says how to finish a run that is not finished
+    trained = restore_average(model, config, Checkpoints(run.checkpoints / "model"))
     if trained is None:
         raise TaskError(f"{run.path}: an incomplete run, there is no checkpoint in {run.checkpoints}. Repeat it.")
     return trained
