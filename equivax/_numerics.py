@@ -6,6 +6,7 @@ back). Functions of an angle take its *square*, in which they are analytic; what
 """
 
 import functools
+import itertools
 import math
 from fractions import Fraction
 
@@ -208,3 +209,22 @@ def length_over_sinh(q: Float[Array, "*dims"]) -> Float[Array, "*dims"]:
     far = jnp.where(small, 1, q)
     closed = 2 * jnp.arcsinh(jnp.sqrt(far) / 2) / jnp.sqrt(far * (1 + far / 4))
     return jnp.where(small, series, closed)
+
+
+def det(a: Float[Array, "*dims n n"]) -> Float[Array, "*dims"]:
+    """det(a), by rows: the minors of the first k rows from those of the first k - 1. n 2^n operations, for small n.
+
+    A polynomial, and so are its derivatives of all orders, at singular matrices as elsewhere; those of `jnp.linalg.det` go
+    through a factorisation, and are NaN there from JAX 0.12 on. Absolute error a few units in the last place of |a|^n.
+    """
+    n = a.shape[-1]
+    minors = {(): jnp.ones(a.shape[:-2], a.dtype)}
+    for row in range(n):
+        minors = {
+            columns: sum(
+                (-1) ** (row + at) * a[..., row, column] * minors[columns[:at] + columns[at + 1 :]]
+                for at, column in enumerate(columns)
+            )
+            for columns in itertools.combinations(range(n), row + 1)
+        }
+    return minors[tuple(range(n))]

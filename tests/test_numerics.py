@@ -208,3 +208,19 @@ def test_circular_functions_are_spherical_bessel_functions(m):
 def test_circular_cosine():
     r = np.linspace(0, np.pi, 50)
     np.testing.assert_allclose(num.circular(0, jnp.asarray(r**2)), np.cos(r), atol=4e-15)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5])
+def test_determinants_and_their_derivatives_at_singular_matrices(n):
+    det, a = num.det, jax.random.normal(jax.random.key(n), (4, n, n))
+    np.testing.assert_allclose(det(a), np.linalg.det(np.asarray(a)), rtol=1e-12)
+    # Of rank n - 1 the gradient is the matrix of cofactors; of rank 0 all derivatives below the n-th vanish.
+    singular = a[0].at[-1].set(a[0][0] if n > 1 else 0.0)
+    cofactors = [
+        [(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(np.asarray(singular), i, 0), j, 1)) for j in range(n)]
+        for i in range(n)
+    ]
+    np.testing.assert_allclose(jax.grad(det)(singular), cofactors, atol=1e-12)
+    hessian = jax.hessian(det)(jnp.zeros((n, n)))
+    assert np.all(np.isfinite(hessian))
+    assert np.any(hessian != 0) == (n == 2)

@@ -9,7 +9,7 @@ import scipy.linalg
 from jaxtyping import Array, Float
 
 from ._intertwiner import Intertwiner
-from ._jets import GaussianJet, _along_axes, dense_jet, jet_factors
+from ._jets import GaussianJet, along_axes, dense_jet, jet_factors
 from ._steerable import SteerableOperator
 
 # Up to this many pixels the norm of a jet is the root of an eigenvalue; beyond, a sum of norms along the axes bounds it.
@@ -31,7 +31,7 @@ def jet_norm(jet: GaussianJet) -> float:
         J = dense_jet(**made_of)
         n = jet.source.size
         return float(np.sqrt(scipy.linalg.eigvalsh(J.T @ J, subset_by_index=(n - 1, n - 1))[0]))
-    x, y = (np.linalg.norm(m, 2, axis=(1, 2)) for m in _along_axes(**made_of))
+    x, y = (np.linalg.norm(m, 2, axis=(1, 2)) for m in along_axes(**made_of))
     factors = jet_factors(jet.order)
     squares = [(factors[k][a] * y[a] * x[k - a]) ** 2 for k in range(jet.order + 1) for a in range(k + 1)]
     return float(np.sqrt(sum(squares)))

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._numerics import det
 from .._types import Point
 from ..symmetry import SO, AbstractGroup, GroupError, O, U
 
@@ -215,5 +216,5 @@ def _cross(e: Float[Array, "_r n"]) -> Float[Array, " n"]:
         return jnp.stack([-e[0, 1], e[0, 0]])
     if n == 3:
         return jnp.cross(e[0], e[1])
-    minors = jnp.stack([jnp.linalg.det(jnp.delete(e, i, axis=1)) for i in range(n)])
+    minors = jnp.stack([det(jnp.delete(e, i, axis=1)) for i in range(n)])
     return minors * jnp.asarray([(-1.0) ** (n - 1 + i) for i in range(n)], e.dtype)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from .._numerics import safe_sqrt
+from .._numerics import det, safe_sqrt
 from .._types import Point
 from ..symmetry import GL, SL, AbstractGroup, DirectProduct, GroupError, Symmetric
 from ._frames import AbstractFrame, Frame, Vectors, negligible, rows, softened
@@ -163,16 +163,16 @@ class BasisFrame(AbstractFrame):
         if len(v) < n:
             raise ValueError(f"A basis of R^{n} needs {n} vectors; `vectors(x)` has shape {v.shape}.")
         g = jnp.swapaxes(v[np.array(list(itertools.combinations(range(len(v)), n)))], 1, 2)
-        det = jax.vmap(jnp.linalg.det)(g)
-        defined = det**2 > negligible(jnp.sum(v * v, axis=1))
-        det = jnp.where(defined, det, 1)
+        volume = det(g)
+        defined = volume**2 > negligible(jnp.sum(v * v, axis=1))
+        volume = jnp.where(defined, volume, 1)
         g = jnp.where(defined[:, None, None], g, jnp.eye(n, dtype=v.dtype)[None])
         if self.group == GL(n):
-            w = jnp.where(defined, det**2, 0)
+            w = jnp.where(defined, volume**2, 0)
             total = jnp.sum(w)
             return g, w / jnp.where(total > 0, total, 1)
-        scale = jnp.ones((len(g), n), v.dtype).at[:, -1].set(1 / det)
-        return g * scale[:, None, :], softened(jnp.where(defined, det**4, 0), self.softening)
+        scale = jnp.ones((len(g), n), v.dtype).at[:, -1].set(1 / volume)
+        return g * scale[:, None, :], softened(jnp.where(defined, volume**4, 0), self.softening)
 
 
 class MovingFrames(AbstractFrame):

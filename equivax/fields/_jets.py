@@ -71,7 +71,7 @@ class GaussianJet(eqx.Module):
         return self._separable(u)
 
     def _separable(self, u: Signal) -> Float[Array, "jets points channels"]:
-        along_x, along_y = (jnp.asarray(m, u.dtype) for m in _along_axes(*self._key))
+        along_x, along_y = (jnp.asarray(m, u.dtype) for m in along_axes(*self._key))
         image = self.source.unflatten(u)
         factors = jet_factors(self.order)
         by_order: dict[tuple[int, int], Array] = {}
@@ -91,7 +91,7 @@ class GaussianJet(eqx.Module):
         if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
             matrix = jnp.asarray(dense_jet(*self._key), v.dtype).reshape(self.size, self.target.size, self.source.size)
             return jnp.einsum("kpq,kqc->pc", matrix, v)
-        along_x, along_y = (jnp.asarray(m, v.dtype) for m in _along_axes(*self._key))
+        along_x, along_y = (jnp.asarray(m, v.dtype) for m in along_axes(*self._key))
         images, factors = v.reshape(self.size, *self.source.shape, v.shape[-1]), jet_factors(self.order)
         total = jnp.zeros((), v.dtype)
         for a in range(self.order + 1):
@@ -119,7 +119,7 @@ def jet_factors(order: int) -> list[list[float]]:
 
 
 @functools.lru_cache(maxsize=64)
-def _along_axes(
+def along_axes(
     source: PixelGrid, target: PixelGrid, order: int, sigma: float, mirror: bool = False, reach: float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gaussian derivatives along x and along y, each `(order + 1, target pixels, source pixels)`, in float64."""
@@ -153,7 +153,7 @@ def dense_jet(
     source: PixelGrid, target: PixelGrid, order: int, sigma: float, mirror: bool = False, reach: float | None = None
 ) -> np.ndarray:
     """The whole jet operator as one matrix, `(jets * target.size, source.size)`, in float64."""
-    along_x, along_y = _along_axes(source, target, order, sigma, mirror, reach)
+    along_x, along_y = along_axes(source, target, order, sigma, mirror, reach)
     factors = jet_factors(order)
     blocks = [factors[k][a] * np.kron(along_y[a], along_x[k - a]) for k in range(order + 1) for a in range(k + 1)]
     return np.concatenate(blocks)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from .._numerics import det
 from .._types import Element, Point
 from ..symmetry import AbstractAction
 
@@ -105,7 +106,7 @@ def gram_schmidt_frame(
 
     def weight(x):
         rows = vectors(x)[: n if reflects else n - 1]
-        return jnp.linalg.det(rows @ rows.T)
+        return det(rows @ rows.T)
 
     count = _count(action, vectors)
     mirror = np.diag([1.0] * (n - 1) + [-1.0] + ([] if centre is None else [1.0]))
@@ -135,7 +136,7 @@ def similarity_frame(
         # Of degree 0, for nothing else is invariant: the squared volume of what the rows span, of unit length each.
         size = jnp.sum(rows * rows, axis=1)
         size = jnp.where(size > 0, size, 1)
-        return jnp.linalg.det(rows @ rows.T) / jnp.prod(size)
+        return det(rows @ rows.T) / jnp.prod(size)
 
     return MovingFrame(action, element, weight)
 
@@ -156,7 +157,7 @@ def columns_frame(action: AbstractAction, vectors: Callable[[Point], Any]) -> Mo
 
     def element(x):
         rows = vectors(x)
-        volume = jnp.linalg.det(rows)
+        volume = det(rows)
         usable = jnp.abs(volume) > 0
         rows = jnp.where(usable, rows, jnp.eye(len(rows), dtype=rows.dtype))
         volume = jnp.where(usable, volume, 1)
@@ -164,7 +165,7 @@ def columns_frame(action: AbstractAction, vectors: Callable[[Point], Any]) -> Mo
 
     def weight(x):
         # Under GL it is multiplied by det(g)^2, and so are those of other frames: their ratios are invariant.
-        return jnp.linalg.det(vectors(x)) ** 2
+        return det(vectors(x)) ** 2
 
     return MovingFrame(action, element, weight)
 
@@ -187,13 +188,13 @@ def lorentz_frame(action: AbstractAction, vectors: Callable[[Point], Any]) -> Mo
             square = (-1 if i == 0 else 1) * (row @ eta @ row)
             basis.append(row / jnp.sqrt(jnp.where(square > 0, square, 1)))
         # The last vector is what completes a frame of determinant 1.
-        minors = [jnp.linalg.det(jnp.delete(jnp.stack(basis), j, axis=1, assume_unique_indices=True)) for j in range(d)]
+        minors = [det(jnp.delete(jnp.stack(basis), j, axis=1, assume_unique_indices=True)) for j in range(d)]
         last = eta @ jnp.stack([(-1) ** (d - 1 + j) * m for j, m in enumerate(minors)])
         return jnp.stack([*basis, last], axis=1)
 
     def weight(x):
         rows = vectors(x)[: d - 1]
-        gram = -jnp.linalg.det(rows @ jnp.asarray(form, rows.dtype) @ rows.T)
+        gram = -det(rows @ jnp.asarray(form, rows.dtype) @ rows.T)
         timelike = -(rows[0] @ jnp.asarray(form, rows.dtype) @ rows[0])
         return jnp.where((gram > 0) & (timelike > 0), gram, 0)
 
@@ -273,7 +274,7 @@ def orthonormal(rows: Float[Array, "k n"], reflects: bool) -> Float[Array, "n n"
         left = _without(basis, left / jnp.sqrt(_square(left)))
         basis.append(left / jnp.sqrt(_square(left)))
     if len(rows) < n or not reflects:
-        basis[-1] = basis[-1] * jax.lax.stop_gradient(jnp.sign(jnp.linalg.det(jnp.stack(basis))))
+        basis[-1] = basis[-1] * jax.lax.stop_gradient(jnp.sign(det(jnp.stack(basis))))
     return jnp.stack(basis, axis=1)
 
 

@@ -97,7 +97,7 @@ def _expansion(f: Any, x: Any, steps: Any, key: Key, unravel: Any) -> Any:
 
     y = g(x)
     ratios = jax.vmap(lambda s: jnp.linalg.norm(g(x + s) - y) / jnp.linalg.norm(s))(steps)
-    tops = jax.vmap(lambda s: _power(lambda a: jax.jvp(g, (x + s,), (a,))[1], g, x + s, key))(_twice(steps))
+    tops = jax.vmap(lambda s: _power(lambda a: jax.jvp(g, (x + s,), (a,))[1], g, x + s, key))(_centres(steps))
     return jnp.concatenate([ratios, tops])
 
 
@@ -123,10 +123,10 @@ def _growth(field: Any, t: Any, x: Any, args: Any, steps: Any, key: Key, unravel
         v = jax.lax.fori_loop(0, ROUNDS, lambda _, a: _unit(symmetric(a) + norm * a), _unit(v))
         return _over(v @ symmetric(v), norm)
 
-    return jnp.concatenate([jax.vmap(angle)(steps), jax.vmap(local)(_twice(steps))])
+    return jnp.concatenate([jax.vmap(angle)(steps), jax.vmap(local)(_centres(steps))])
 
 
-def _twice(steps: Any) -> Any:
+def _centres(steps: Any) -> Any:
     # Where derivatives are looked at: at the point, and away from it.
     return jnp.stack([jnp.zeros_like(steps[0]), steps[1]])
 
