@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage
+import scipy.special
 from jaxtyping import Bool, Float, Int, Shaped
 
-# Thresholds and exponents among which the validation images choose.
-_THRESHOLDS = np.linspace(0.05, 0.95, 19)
+# Thresholds, evenly spaced in log-odds since objects are told apart far from 1/2, and exponents: validation images choose.
+_THRESHOLDS = scipy.special.expit(np.linspace(-6, 6, 25))
 _POWERS = np.linspace(0, 1, 5)
 
 
