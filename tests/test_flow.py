@@ -11,7 +11,7 @@ import optimistix as optx
 import pytest
 from scipy.integrate import solve_ivp
 
-from equivax.dynamics import RKMK, Flow, InvariantController, Magnus, Projected, Steps
+from equivax.dynamics import RKMK, Flow, InvariantController, Magnus, Projected, Steps, TapeAdjoint
 from equivax.fields import InducedField
 from equivax.geometry import Euclidean, Power, Product, Sphere, Torus
 
@@ -166,6 +166,7 @@ def test_path_outside_is_an_error():
 
 
 REVERSE = [
+    (TapeAdjoint(), TIGHT),
     (diffrax.RecursiveCheckpointAdjoint(), TIGHT),
     (diffrax.DirectAdjoint(), TIGHT),
     (diffrax.BacksolveAdjoint(), TIGHT),
@@ -217,7 +218,10 @@ def test_reverse_mode(adjoint, controller):
     gradient = jax.jit(jax.grad(functools.partial(loss, adjoint, controller), (0, 1, 2)))(*primal)
     got = sum(jnp.sum(g * d) for g, d in zip(jax.tree.leaves(gradient), jax.tree.leaves(direction), strict=True))
     assert all(jnp.max(jnp.abs(g)) > 1e-3 for g in jax.tree.leaves(gradient))
-    np.testing.assert_allclose(got, difference_quotient(controller), rtol=1e-7)
+    # Diffrax's adjoints choose the steps anew on the way back. At this tolerance the choice is one of rounding to 1e-7, and XLA
+    # need not round twice in the same way; a `TapeAdjoint` has the steps in writing.
+    rtol = 1e-6 if controller is TIGHT and not isinstance(adjoint, TapeAdjoint) else 1e-8
+    np.testing.assert_allclose(got, difference_quotient(controller), rtol=rtol)
 
 
 @pytest.mark.parametrize("controller", [TIGHT, Steps(4)], ids=lambda c: type(c).__name__)
