@@ -218,12 +218,14 @@ def det(a: Float[Array, "*dims n n"]) -> Float[Array, "*dims"]:
     through a factorisation, and are NaN there from JAX 0.12 on. Absolute error a few units in the last place of |a|^n.
     """
     n = a.shape[-1]
-    minors = {(): jnp.ones(a.shape[:-2], a.dtype)}
+    minors: dict[tuple[int, ...], Array] = {(): jnp.ones(a.shape[:-2], a.dtype)}
     for row in range(n):
         minors = {
-            columns: sum(
-                (-1) ** (row + at) * a[..., row, column] * minors[columns[:at] + columns[at + 1 :]]
-                for at, column in enumerate(columns)
+            columns: jnp.asarray(
+                sum(
+                    (-1) ** (row + at) * a[..., row, column] * minors[columns[:at] + columns[at + 1 :]]
+                    for at, column in enumerate(columns)
+                )
             )
             for columns in itertools.combinations(range(n), row + 1)
         }

@@ -14,6 +14,7 @@ from diffrax._integrate import _clip_to_end as clip_to_end
 
 __all__ = [
     "SaveState",
+    "apart",
     "clip_to_end",
     "of_saves",
     "only_transpose_ys",
@@ -23,6 +24,27 @@ __all__ = [
     "through_dense",
     "zeros",
 ]
+
+
+def apart(f: Any, always: Any, *operands: Any) -> Any:
+    """f(*operands), where `always` is true: a loop's work in a program of its own.
+
+    XLA runs a program on several threads, and hands over between them at every kernel, as soon as one of its arrays is large.
+    A branch of a conditional is a program: with small arrays its kernels run one after the other, whatever the loop around
+    them reads and writes.
+    """
+    arrays, rest = eqx.partition(operands, eqx.is_array)
+
+    def run(arrays: Any) -> Any:
+        return eqx.partition(f(*eqx.combine(arrays, rest)), eqx.is_array)
+
+    shapes, static = eqx.filter_eval_shape(run, arrays)
+
+    def nothing(arrays: Any) -> Any:
+        del arrays
+        return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+
+    return eqx.combine(jax.lax.cond(always, lambda a: run(a)[0], nothing, arrays), static)
 
 
 def saves_points(saveat: Any) -> bool:

@@ -1,5 +1,6 @@
 """Backpropagation along a tape: every accepted step is written down as it is taken, and differentiated once."""
 
+import functools
 from typing import Any, NamedTuple
 
 import diffrax
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 
 from ._backpropagation import (
     SaveState,
+    apart,
     clip_to_end,
     of_saves,
     only_transpose_ys,
@@ -184,7 +186,8 @@ def _forward(given: Any, whole: Any, problem: _Problem, control: Any, tnext: Any
 
     def body(c: _Carry) -> _Carry:
         jumped = jump if c.jump is None else c.jump
-        attempt = _move(step, problem, c.control, c.t, c.tnext, jumped, c.y, c.state, t1, floor)
+        move = _move if c.tape is None else functools.partial(apart, _move, c.t < t1)
+        attempt = move(step, problem, c.control, c.t, c.tnext, jumped, c.y, c.state, t1, floor)
         (t, tnext, jump_new, y, state, control, result), kept, dense = attempt
         index, ys = c.index, c.ys
         if ts is not None:
@@ -276,7 +279,7 @@ def _solve_bwd(residuals, cotangents, perturbed, given, *, whole, problem, jump,
         i, j, tape, bar_y, bar_state, bar_w, _, bar_t1 = carry
         tape = tape.replay(i, n, again, jump)
         record, start, stop, jumped = tape.read(i, jump)
-        j, pulled = back(record, start, stop, jumped, moving, j, i, bar_y, bar_state)
+        j, pulled = apart(back, i >= 0, record, start, stop, jumped, moving, j, i, bar_y, bar_state)
         bar_y, bar_state, more, bar_start, bar_stop = pulled
         bar_t1 = jnp.where(i == n - 1, bar_stop, bar_t1)
         return i - 1, j, tape, bar_y, bar_state, plus(bar_w, more), bar_start, bar_t1
