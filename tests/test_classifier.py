@@ -151,6 +151,21 @@ def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):
     assert bool(jnp.all(model.invariants(image) >= one.invariants(image)))
 
 
+@pytest.mark.parametrize(
+    ("name", "order", "scales", "numbers"), [("similarity", 8, 4, 16), ("scale", 1, 4, 16), ("C8", 8, 1, 16)]
+)
+def test_symmetries_with_changes_of_scale_have_names(name, order, scales, numbers):
+    def build(**changes):
+        config = dataclasses.replace(SMALL, group=name, fine_width=2, **changes)
+        return eqx.filter_eval_shape(lambda key: build_classifier(config, key=key), jax.random.key(0))
+
+    model = build()
+    assert (model.group.order, model.scales, model.cascade.stages[1].field.rep.dim) == (order, scales, numbers)
+    assert build(scales=2).scales == 2
+    # Whoever gives up turns does not get them back by an average over turns.
+    assert len(model.turns) == (1 if order == 1 else 2)
+
+
 @pytest.mark.parametrize("size", [SIZE, 3 * SIZE])
 def test_the_audit_asks_whether_a_change_of_scale_is_a_shift(size, monkeypatch):
     config = dataclasses.replace(SMALL, group="C4", scales=2)
@@ -193,7 +208,7 @@ def test_more_steps_of_the_same_field_converge():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"group": "X7"}, "X7"),
+        ({"group": "X7"}, "'X7' is not known here. Use C<n> .* or O2; on whole images also scale, or similarity"),
         ({"solver": "Leapfrog"}, "Leapfrog"),
         ({"rtol": 1e-3}, "error estimate"),
         ({"scales": 0}, "scales is 0"),

@@ -123,7 +123,7 @@ def _scaling(
     model: ImageClassifier, config: ModelConfig, refinements: tuple[int, ...], key: PRNGKeyArray
 ) -> tuple[Verdict, ...]:
     """Whether a picture enlarged by one step is lifted to the same features one scale further on."""
-    if config.scales == 1:
+    if model.scales == 1:
         return ()
     errors = []
     for factor in refinements[:2]:

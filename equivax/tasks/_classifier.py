@@ -16,7 +16,7 @@ from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantRea
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, AbstractRep, Dihedral, rotation, trivial
 from ._errors import TaskError
-from ._named import controller_of, features, group_named, solver_named
+from ._named import controller_of, features, solver_named, symmetry_named
 
 # The width of the Gaussian of the lift, in pixels of the first grid; and the narrowest that pixels can sample, in theirs.
 LIFT_WIDTH, NARROWEST = 0.75, 0.4
@@ -27,7 +27,8 @@ class ModelConfig:
     """The model: u_t = F(differential invariants of u), lifted from the image, coarsened on the way."""
 
     group: str = "C8"
-    """The group acting on the plane: C<n>, D<n> (regular features), SO2 or O2 (irreducible features)."""
+    """The group acting on the image: C<n>, D<n> (regular features), SO2 or O2 (irreducible features); scale, for changes of
+    scale alone, on eight times as many copies of a feature that is one number; similarity, for those and C8."""
     fine: int = 12
     """Pixels across the first grid that the signal evolves on."""
     coarse: int = 6
@@ -65,12 +66,13 @@ class ModelConfig:
     head_draws: int = 8
     """Which invariants are left out is drawn so many times for each image, and the losses averaged: the evolution, which
     costs the time, is the same for all (Inoue, Multi-sample dropout, 2019)."""
-    scales: int = 1
+    scales: int | None = None
     """Scales, a factor of the root of 2 apart, at which the image is looked at with the same weights; 4 reach down to objects
-    of a third of the size. With 1 the model knows one scale."""
+    of a third of the size. By default 4 where the group has changes of scale, else 1."""
     turns: int = 2
-    """Predictions are averaged over so many turns of the image between two of a finite group: they are invariant under a group
-    that has so many times more turns, as far as pixels allow, at so many times the cost. Training is not touched."""
+    """Predictions are averaged over so many turns of the image between two of a finite group, if it has four or more: they are
+    invariant under a group that has so many times more, as far as pixels allow, at so many times the cost. Training is not
+    touched."""
     classes: Annotated[int, tyro.conf.Suppress] = 10
     """The number of classes: as many as the data have."""
     channels: Annotated[int, tyro.conf.Suppress] = 1
@@ -182,11 +184,12 @@ class ImageClassifier(eqx.Module):
 def _cosets(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ...]:
     """Angles and weights of an average over the turns between two of a finite group; one angle, 0, for all other groups.
 
-    With reflections, which turn the other way round, each angle comes with both signs: the average keeps them exactly.
+    With reflections, which turn the other way round, each angle comes with both signs: the average keeps them exactly. A group
+    of less than four turns is taken at its word: who asks for half turns does not mean all turns.
     """
-    if not group.is_finite:
-        return ((0.0, 1.0),)
     mirrored = isinstance(group, Dihedral)
+    if not group.is_finite or group.order < (8 if mirrored else 4):
+        return ((0.0, 1.0),)
     step = 2 * math.pi / (group.order // (2 if mirrored else 1)) / turns
     between = [(sign * step * j, 1 / turns) for j in range(1, turns) for sign in (1, -1)[: 1 + mirrored]]
     return ((0.0, 1 / turns), *((angle, weight / (1 + mirrored)) for angle, weight in between))
@@ -201,14 +204,12 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, and
     images whose pixels are wider than the Gaussians that are to differentiate them.
     """
-    group = group_named(config.group)
-    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * 2 ** ((config.scales - 1) / 2) - 1e-9)
+    group, scales, copies = symmetry_named(config.group, config.scales)
+    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * 2 ** ((scales - 1) / 2) - 1e-9)
     if config.turns < 1:
         raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
     if config.head_draws < 1:
         raise TaskError(f"head_draws is {config.head_draws}; expected 1 or more.")
-    if config.scales < 1:
-        raise TaskError(f"scales is {config.scales}; expected 1, for no more than the image itself, or more.")
     if size * refine < smallest:
         raise TaskError(
             f"images of {size} x {size} pixels are smaller than the stencils: on {config.fine} x {config.fine} points "
@@ -221,7 +222,9 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         for grid in (image, fine, coarse)
     }
     disc = Disc(0.75 * size / 2, size / 2)
-    fine_rep, coarse_rep = features(group, config.fine_width), features(group, config.coarse_width)
+    fine_rep, coarse_rep, read_rep = (
+        features(group, copies * width) for width in (config.fine_width, config.coarse_width, config.read_width)
+    )
     wide = config.width_of_stencil
     keys = jax.random.split(key, 6)
 
@@ -261,7 +264,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     )
     readout = InvariantReadout(
         coarse_rep,
-        features(group, config.read_width),
+        read_rep,
         finer[coarse],
         order=config.read_order,
         sigma=size / 3.5,
@@ -271,7 +274,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
     )
     turns = _cosets(group, config.turns)
-    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.head_draws, config.scales, turns)
+    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.head_draws, scales, turns)
 
 
 def _evaluations_per_step(solver: diffrax.AbstractSolver | None) -> int:

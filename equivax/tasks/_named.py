@@ -1,6 +1,7 @@
 """Groups, features, solvers and steps, by what they are called on the command line."""
 
 import re
+from typing import NamedTuple
 
 import diffrax
 
@@ -19,6 +20,32 @@ def group_named(name: str) -> AbstractGroup:
     if match := re.fullmatch(r"([CD])([1-9]\d?)", name):
         return (Cyclic if match[1] == "C" else Dihedral)(int(match[2]))
     raise TaskError(f"the group {name!r} is not known here. Use C<n> or D<n> with n from 1 to 99, SO2 or O2.")
+
+
+class Symmetry(NamedTuple):
+    """What acts on an image: a group of the plane about its centre, and changes of scale, of which so many are looked at."""
+
+    group: AbstractGroup
+    scales: int
+    copies: int
+    """How many copies of the group's feature have as many numbers as one of C8: 8 for the trivial group, else 1."""
+
+
+def symmetry_named(name: str, scales: int | None) -> Symmetry:
+    """The symmetry that a name means: as for `group_named`, and `scale`, `similarity`, with four scales unless told otherwise.
+
+    **Raises:** `TaskError` for any other name, and for no scale at all.
+    """
+    if scales is not None and scales < 1:
+        raise TaskError(f"scales is {scales}; expected 1, for no more than the image itself, or more.")
+    if name == "scale":
+        return Symmetry(Cyclic(1), scales or 4, 8)
+    if name == "similarity":
+        return Symmetry(Cyclic(8), scales or 4, 1)
+    try:
+        return Symmetry(group_named(name), scales or 1, 1)
+    except TaskError as error:
+        raise TaskError(f"{error}"[:-1] + "; on whole images also scale, or similarity for C8 and scale.") from None
 
 
 def features(group: AbstractGroup, width: int) -> AbstractRep:
