@@ -151,6 +151,13 @@ def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):
     assert bool(jnp.all(model.invariants(image) >= one.invariants(image)))
 
 
+def test_averages_over_turns_keep_reflections(noise):
+    # A turn by an eighth has no pixels of its own: only both ways round are the image of each other in the mirror.
+    logits = eqx.filter_jit(_model(group="D8", turns=2))
+    image = noise.reshape(SIZE, SIZE)
+    np.testing.assert_allclose(logits(image[:, ::-1]), logits(image), atol=2e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "order", "scales", "numbers"), [("similarity", 8, 4, 16), ("scale", 1, 4, 16), ("C8", 8, 1, 16)]
 )
