@@ -261,7 +261,8 @@ def jax_runs(name, reference, tolerances):
         started = time.perf_counter()
         jax.block_until_ready(gradients[0](x, 1e-6))
         compiling["compile_gradient"] = time.perf_counter() - started
-        for rtol in tolerances:
+        # Ours once more beyond the last: a peer's last run is compared with our curve, which has to reach as far.
+        for rtol in [*tolerances, tolerances[-1] / 10] if label.startswith("ours") else tolerances:
             y, steps = forward(x, rtol)
             yield {
                 "method": label,

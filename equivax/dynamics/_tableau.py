@@ -34,17 +34,18 @@ def tableau_step(
     """
     control, last = term.contr(t0, t1), tableau.num_stages - 1
     y1: Any = None
-    ks: list[Any] = []
+    fs: list[Any] = []
     for i in range(tableau.num_stages):
-        yi = y0 if i == 0 else added(y0, weighted(tableau.a_lower[i - 1], ks))
+        # One product with h for each sum, not for each of its terms: prod is linear.
+        yi = y0 if i == 0 else added(y0, term.prod(weighted(tableau.a_lower[i - 1], fs), control))
         if i == last and tableau.ssal:
             yi = y1 = finish(yi)
         if i > 0 or f is None:
             f = term.vf(time_at(float(tableau.c[i - 1] if i else tableau.c1), t0, t1), yi, args)
-        ks.append(term.prod(f, control))
+        fs.append(f)
     if not tableau.ssal:
-        y1 = finish(added(y0, weighted(tableau.b_sol, ks)))
-    return y1, ks, f if tableau.fsal else None
+        y1 = finish(added(y0, term.prod(weighted(tableau.b_sol, fs), control)))
+    return y1, [term.prod(f, control) for f in fs], f if tableau.fsal else None
 
 
 def weighted(coefficients: Iterable[Any], ks: Sequence[Any]) -> Any:
