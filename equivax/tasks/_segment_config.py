@@ -114,7 +114,7 @@ class DigitScenesConfig:
     steps."""
     turned: bool = False
     """Train on turned digits; by default digits are upright in training."""
-    train_scenes: int = 1_200
+    train_scenes: int = 4_800
     """Scenes to train on."""
     validation_scenes: int = 100
     """Scenes that decide on the balance of classes."""
