@@ -140,6 +140,17 @@ def test_a_change_of_scale_is_a_shift_along_the_scales():
         ScaleLift(lift.layer, 9)
 
 
+def test_a_hyperbolic_evolution_is_as_invariant_as_a_parabolic_one(noise):
+    model = _model(group="C4", evolution="hyperbolic", fine_width=2, coarse_width=2)
+    on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
+    verdict = equivariance(_Logits(model), on_images, on_logits, noise)
+    assert verdict.passed, verdict
+    # As many numbers in a pixel, and the damping is learned.
+    assert model.cascade.actions[1].rep.dim == _model(group="C4", fine_width=2).cascade.actions[1].rep.dim
+    loss = eqx.filter_grad(lambda m: jnp.sum(m(noise.reshape(SIZE, SIZE)) ** 2))
+    assert float(jnp.abs(loss(model).cascade.stages[3].field.damping)) > 0
+
+
 def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):
     model = _model(group="C4", scales=2)
     on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
@@ -219,6 +230,7 @@ def test_more_steps_of_the_same_field_converge():
         ({"solver": "Leapfrog"}, "Leapfrog"),
         ({"rtol": 1e-3}, "error estimate"),
         ({"scales": 0}, "scales is 0"),
+        ({"evolution": "hyperbolic"}, "widths are 1 and 1; a hyperbolic evolution takes half"),
     ],
 )
 def test_a_wrong_configuration_says_what_would_be_right(changes, message):

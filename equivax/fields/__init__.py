@@ -110,6 +110,7 @@ from ._strata import Stratum as Stratum
 from ._strata import strata as strata
 from ._strata import stratum as stratum
 from ._symplectic import SymplecticGradientField as SymplecticGradientField
+from ._wave import WaveField as WaveField
 from ._weighted_frames import FrameAveragedField as FrameAveragedField
 from ._weighted_frames import canonicalise as canonicalise
 from ._window import Disc as Disc

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import diffrax
 import equinox as eqx
@@ -12,7 +12,16 @@ import tyro
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..dynamics import Cascade, Flow, Steps
-from ..fields import DifferentialInvariantField, Disc, GaussianJet, InvariantReadout, ScaleLift, SteerableLayer
+from ..fields import (
+    AbstractField,
+    DifferentialInvariantField,
+    Disc,
+    GaussianJet,
+    InvariantReadout,
+    ScaleLift,
+    SteerableLayer,
+    WaveField,
+)
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, AbstractRep, Dihedral, rotation, trivial
 from ._errors import TaskError
@@ -47,6 +56,9 @@ class ModelConfig:
     """Solver steps (and knots of the coefficients in time) on the first grid, t from 0 to 1/2."""
     coarse_steps: int = 2
     """Solver steps (and knots) on the second grid, t from 1/2 to 1."""
+    evolution: Literal["parabolic", "hyperbolic"] = "parabolic"
+    """Parabolic: u_t = F. Hyperbolic: u_tt = F - c u_t, with a learned damping c; half of the copies of the feature are signal,
+    half its velocity, so that widths are even."""
     solver: str = "Euler"
     """The solver: the name of any explicit Diffrax solver (Euler, Heun, Tsit5, ...)."""
     rtol: float | None = None
@@ -201,8 +213,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     `refine` samples the same continuous model more finely: every grid has `refine` times as many pixels across over the
     same square, while stencils keep their width. The weights mean the same at any refinement.
 
-    **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, and
-    images whose pixels are wider than the Gaussians that are to differentiate them.
+    **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, odd widths
+    of a hyperbolic evolution, and images whose pixels are wider than the Gaussians that are to differentiate them.
     """
     group, scales, copies = symmetry_named(config.group, config.scales)
     smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * 2 ** ((scales - 1) / 2) - 1e-9)
@@ -222,16 +234,23 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         for grid in (image, fine, coarse)
     }
     disc = Disc(0.75 * size / 2, size / 2)
-    fine_rep, coarse_rep, read_rep = (
-        features(group, copies * width) for width in (config.fine_width, config.coarse_width, config.read_width)
+    hyperbolic = config.evolution == "hyperbolic"
+    if hyperbolic and (config.fine_width % 2 or config.coarse_width % 2):
+        raise TaskError(
+            f"widths are {config.fine_width} and {config.coarse_width}; a hyperbolic evolution takes half of the copies for "
+            "velocities, so both have to be even."
+        )
+    fine_half, coarse_half = (
+        features(group, copies * width // (1 + hyperbolic)) for width in (config.fine_width, config.coarse_width)
     )
+    fine_rep, coarse_rep = (half + half if hyperbolic else half for half in (fine_half, coarse_half))
     wide = config.width_of_stencil
     keys = jax.random.split(key, 6)
 
     def flow(
         rep: AbstractRep, grid: PixelGrid, order: int, steps: int, t0: float, t1: float, key: PRNGKeyArray
     ) -> Flow:
-        field = DifferentialInvariantField(
+        field: AbstractField = DifferentialInvariantField(
             rep,
             finer[grid],
             order=order,
@@ -243,6 +262,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
             dropout=config.field_dropout,
             key=key,
         )
+        if hyperbolic:
+            field = WaveField(field, damping=jnp.ones((), jnp.float32))
         return Flow(
             field,
             field.action.space,
@@ -258,13 +279,13 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     down = SteerableLayer(fine_rep, coarse_rep, down_jet, window=disc, key=keys[1])
     stages = (
         lift,
-        flow(fine_rep, fine, config.fine_order, config.fine_steps, 0.0, 0.5, keys[2]),
+        flow(fine_half, fine, config.fine_order, config.fine_steps, 0.0, 0.5, keys[2]),
         down,
-        flow(coarse_rep, coarse, config.coarse_order, config.coarse_steps, 0.5, 1.0, keys[3]),
+        flow(coarse_half, coarse, config.coarse_order, config.coarse_steps, 0.5, 1.0, keys[3]),
     )
     readout = InvariantReadout(
         coarse_rep,
-        read_rep,
+        features(group, copies * config.read_width),
         finer[coarse],
         order=config.read_order,
         sigma=size / 3.5,
