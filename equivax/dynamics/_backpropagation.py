@@ -27,24 +27,25 @@ __all__ = [
 
 
 def apart(f: Any, always: Any, *operands: Any) -> Any:
-    """f(*operands), where `always` is true: a loop's work in a program of its own.
+    """f(*operands), where `always` is true: a loop's work, on a CPU in a program of its own.
 
     XLA runs a program on several threads, and hands over between them at every kernel, as soon as one of its arrays is large.
     A branch of a conditional is a program: with small arrays its kernels run one after the other, whatever the loop around
     them reads and writes.
     """
+    f = eqx.filter_closure_convert(f, *operands)
     arrays, rest = eqx.partition(operands, eqx.is_array)
+    shapes, static = eqx.filter_eval_shape(lambda a: eqx.partition(f(*eqx.combine(a, rest)), eqx.is_array), arrays)
 
     def run(arrays: Any) -> Any:
-        return eqx.partition(f(*eqx.combine(arrays, rest)), eqx.is_array)
-
-    shapes, static = eqx.filter_eval_shape(run, arrays)
+        return eqx.filter(f(*eqx.combine(arrays, rest)), eqx.is_array)
 
     def nothing(arrays: Any) -> Any:
         del arrays
         return jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
 
-    return eqx.combine(jax.lax.cond(always, lambda a: run(a)[0], nothing, arrays), static)
+    found = jax.lax.platform_dependent(arrays, cpu=lambda a: jax.lax.cond(always, run, nothing, a), default=run)
+    return eqx.combine(found, static)
 
 
 def saves_points(saveat: Any) -> bool:
