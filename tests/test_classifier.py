@@ -15,6 +15,8 @@ from equivax.laws import equivariance, rejects
 from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
 from equivax.tasks import ModelConfig, TaskError, audit, build_classifier, cross_entropy
 from equivax.tasks._audit import _scaling
+from equivax.tasks._named import symmetry_named
+from equivax.tasks._refinement import convergence
 from equivax.tasks._weights import split
 
 SMALL = ModelConfig(
@@ -182,6 +184,20 @@ def test_symmetries_with_changes_of_scale_have_names(name, order, scales, number
     assert build(scales=2).scales == 2
     # Whoever gives up turns does not get them back by an average over turns.
     assert len(model.turns) == (1 if order == 1 else 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "degrees", "algebraic"),
+    [("C8", 45.0, 0.4), ("D4", None, 0.4), ("similarity", 45.0, 0.4), ("scale", None, 0.4), ("O2", 22.5, 0.0)],
+)
+def test_convergence_is_asked_for_at_angles_of_the_group(name, degrees, algebraic):
+    group = symmetry_named(name, None).group
+    angles = {"degrees": [0.0, 22.5, 45.0, 90.0], "error": [0.0, 0.8, 0.4, 0.0], "error_2x": [0.0, 0.4, 0.1, 0.0]}
+    found = convergence(angles, group, 12, (1, 2))
+    assert found["degrees"] == degrees
+    if degrees:
+        assert found["order"] == pytest.approx(2.0 if degrees == 45 else 1.0)
+    assert found["algebraic_error"] == algebraic
 
 
 @pytest.mark.parametrize("size", [SIZE, 3 * SIZE])

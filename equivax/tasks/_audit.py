@@ -56,7 +56,7 @@ def audit(
         name = f"a reflection, which {config.group} has not, is refused"
         verdicts += (dataclasses.replace(refused, name=name),)
     angles = _by_angle(model, config, refinements, key)
-    refinement = convergence(angles, config.group, config.fine, refinements, ROUNDING_FLOOR)
+    refinement = convergence(angles, group, config.fine, refinements, ROUNDING_FLOOR)
     verdicts += convergence_verdict(refinement, "|f_h(g u) - f_h(u)| = O(h^p), p >= 2")
     verdicts += _scaling(model, config, refinements, key)
     return {

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ..laws import Verdict
+from ..symmetry import AbstractGroup
 from ._weights import split
 
 Model = TypeVar("Model")
@@ -33,17 +34,18 @@ def name_of(factor: int) -> str:
 
 
 def convergence(
-    angles: Angles, group: str, size: int, refinements: tuple[int, ...], floor: float = 0.0
+    angles: Angles, group: AbstractGroup, size: int, refinements: tuple[int, ...], floor: float = 0.0
 ) -> dict[str, Any]:
     """Errors against resolution at the angle of the group that the pixels cannot represent, and their order.
 
-    **Arguments:** `group`: its name; `size`: points across the grid of training; `floor`: errors on finer grids that are no
+    **Arguments:** `size`: points across the grid of training; `floor`: errors on finer grids that are no
     larger are rounding, and say nothing about the order.
 
     **Returns:** `sizes`, `error`, `order` and `degrees`, or None where the pixels represent the whole group; and the
     largest `algebraic_error` on the finest grid, at angles that are not in the group.
     """
-    n = int(group[1:]) if group[0] in "CD" else None
+    mirrored = any(np.linalg.det(h) < 0 for h in group.discrete_generators)
+    n = group.order // (1 + mirrored) if group.is_finite else None
     degrees = angles["degrees"]
     between = [i for i, d in enumerate(degrees) if d % 90]
     inside = [i for i in between if n is None or abs(degrees[i] * n / 360 - round(degrees[i] * n / 360)) < 1e-9]

@@ -60,7 +60,7 @@ def audit_segmenter(
         verdicts += (dataclasses.replace(refused, name=name),)
     verdicts += _seams(model, config, tiles, key)
     angles = _by_angle(model, config, refinements, channels, key)
-    refinement = convergence(angles, config.group, model.grid.height, refinements)
+    refinement = convergence(angles, model.group, model.grid.height, refinements)
     verdicts += convergence_verdict(refinement, "|f_h(g u)(x) - f_h(u)(g^-1 x)| = O(h^p), p >= 2")
     return {
         "verdicts": verdicts.to_dicts(),
