@@ -25,7 +25,7 @@ from ..fields import (
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, AbstractRep, Dihedral, rotation, trivial
 from ._errors import TaskError
-from ._named import controller_of, features, solver_named, symmetry_named
+from ._named import controller_of, features, solver_named, symmetry_named, turns_of
 
 # The width of the Gaussian of the lift, in pixels of the first grid; and the narrowest that pixels can sample, in theirs.
 LIFT_WIDTH, NARROWEST = 0.75, 0.4
@@ -199,10 +199,10 @@ def _cosets(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ...]
     With reflections, which turn the other way round, each angle comes with both signs: the average keeps them exactly. A group
     of less than four turns is taken at its word: who asks for half turns does not mean all turns.
     """
-    mirrored = isinstance(group, Dihedral)
-    if not group.is_finite or group.order < (8 if mirrored else 4):
+    n, mirrored = turns_of(group), isinstance(group, Dihedral)
+    if n is None or n < 4:
         return ((0.0, 1.0),)
-    step = 2 * math.pi / (group.order // (2 if mirrored else 1)) / turns
+    step = 2 * math.pi / n / turns
     between = [(sign * step * j, 1 / turns) for j in range(1, turns) for sign in (1, -1)[: 1 + mirrored]]
     return ((0.0, 1 / turns), *((angle, weight / (1 + mirrored)) for angle, weight in between))
 

@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 import diffrax
+import numpy as np
 
 from ..dynamics import InvariantController, Steps
 from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
@@ -20,6 +21,12 @@ def group_named(name: str) -> AbstractGroup:
     if match := re.fullmatch(r"([CD])([1-9]\d?)", name):
         return (Cyclic if match[1] == "C" else Dihedral)(int(match[2]))
     raise TaskError(f"the group {name!r} is not known here. Use C<n> or D<n> with n from 1 to 99, SO2 or O2.")
+
+
+def turns_of(group: AbstractGroup) -> int | None:
+    """The number of turns in a planar group, without its reflections; None for all turns."""
+    mirrored = any(np.linalg.det(h) < 0 for h in group.discrete_generators)
+    return group.order // (1 + mirrored) if group.is_finite else None
 
 
 class Symmetry(NamedTuple):

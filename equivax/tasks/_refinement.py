@@ -10,6 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..laws import Verdict
 from ..symmetry import AbstractGroup
+from ._named import turns_of
 from ._weights import split
 
 Model = TypeVar("Model")
@@ -44,8 +45,7 @@ def convergence(
     **Returns:** `sizes`, `error`, `order` and `degrees`, or None where the pixels represent the whole group; and the
     largest `algebraic_error` on the finest grid, at angles that are not in the group.
     """
-    mirrored = any(np.linalg.det(h) < 0 for h in group.discrete_generators)
-    n = group.order // (1 + mirrored) if group.is_finite else None
+    n = turns_of(group)
     degrees = angles["degrees"]
     between = [i for i, d in enumerate(degrees) if d % 90]
     inside = [i for i in between if n is None or abs(degrees[i] * n / 360 - round(degrees[i] * n / 360)) < 1e-9]

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from ..data import DataError, MaskedImages, SceneCounts, digit_scenes, isbi2012, read_pairs
 from ._errors import TaskError
+from ._named import features, group_named
 from ._progress import download_bars
 from ._segment_config import DigitScenesConfig, Isbi2012Config, SegmentConfig
 from ._segmenter import SegmenterConfig, check_segmenter
@@ -177,12 +178,12 @@ def check_memory(config: Any, scenes: Scenes) -> None:
 def tile_bytes(model: SegmenterConfig, tile: int, *, training: bool) -> int:
     """About what the features of a tile take: those of every step and their jets, kept in training for the way back."""
     jets = (model.order + 1) * (model.order + 2) // 2
-    copies = 8 if model.group in ("SO2", "O2") else int(model.group[1:]) * (2 if model.group[0] == "D" else 1)
+    copies = features(group_named(model.group), 1).dim
     total = tile**2 * (3 * model.read_width + 2 * model.head + 8)
     for level, (spacing, width, steps) in enumerate(zip(model.spacings, model.widths, model.steps, strict=True)):
         flows = steps * (1 if level + 1 == len(model.spacings) else 2)
-        features = (tile // spacing) ** 2 * width * copies
-        total += features * (jets + 3) * (flows + 1 if training else 2)
+        numbers = (tile // spacing) ** 2 * width * copies
+        total += numbers * (jets + 3) * (flows + 1 if training else 2)
     return 4 * total
 
 
