@@ -11,6 +11,7 @@ from objects import FIELDS, GRID, KEY, MAPS, MIXED, name_of, signal_field
 
 from equivax.fields import (
     Bias,
+    DifferentialInvariantField,
     EquivariantMLP,
     Gated,
     GaussianJet,
@@ -23,7 +24,10 @@ from equivax.fields import (
     SteerableLayer,
     SteerableOperator,
     default_nonlinearity,
+    in_turned_frame,
 )
+from equivax.fields._bounds import jet_norm
+from equivax.fields._jets import dense_jet
 from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import (
     equivariance,
@@ -207,6 +211,44 @@ def test_jets_that_miss_the_gaussian_are_refused():
 
 
 # The continuous symmetry of discretised operators, by its order.
+
+
+@pytest.mark.parametrize("entries", [0, 10**9], ids=["along axes", "dense"])
+def test_a_turned_jet_is_the_jet_of_the_turned_signal(entries, monkeypatch):
+    monkeypatch.setattr("equivax.fields._jets.DENSE_ENTRIES", entries)
+    grid, angle = PixelGrid(24, 24), 0.4
+
+    def sampled(points):
+        return jnp.exp(-((points[:, :1] - 2) ** 2 + 2 * (points[:, 1:] + 1) ** 2) / 16)
+
+    points = jnp.asarray(grid.points)
+    u, v = sampled(points), sampled(points @ rotation(angle).T)  # v(x) = u(R x)
+    jet = GaussianJet(grid, PixelGrid(1, 1), 4, 2.0)
+    turned = in_turned_frame(jet, angle)
+    np.testing.assert_allclose(turned(u), jet(v), atol=1e-8)
+    assert float(jnp.abs(jet(u) - jet(v)).max()) > 0.1
+    # The same in both its forms: applied, and contracted with signals of its own for every coordinate.
+    w = jax.random.normal(jax.random.key(1), (jet.size, grid.size, 2), jnp.float64)
+    each = sum(turned(w[k])[k] for k in range(jet.size))
+    np.testing.assert_allclose(turned.contract(w), each, atol=1e-12)
+    # Norms, which bounds rest on, do not see it.
+    assert jet_norm(turned) == jet_norm(jet)
+    np.testing.assert_allclose(
+        np.linalg.norm(dense_jet(grid, jet.target, 4, 2.0, turn=angle), 2), jet_norm(jet), rtol=1e-10
+    )
+
+
+def test_a_model_in_a_turned_frame_turns_back_after_its_own_turn():
+    grid, rep = PixelGrid(14, 14), regular(Cyclic(4))
+    field = DifferentialInvariantField(rep, grid, order=2, sigma=1.2, knots=2, key=KEY)
+    u = jax.random.normal(jax.random.key(1), (grid.size, 4), jnp.float64)
+    rate = field(0.3, u)
+    # F commutes with a quarter turn of pixels and fibres together: turning the pixels alone is turning the fibres back.
+    quarter = jnp.asarray(rep.rho(rotation(np.pi / 2)))
+    np.testing.assert_allclose(in_turned_frame(field, np.pi / 2)(0.3, u @ quarter), rate @ quarter, atol=1e-6)
+    between = in_turned_frame(field, np.pi / 4)
+    assert float(jnp.abs(between(0.3, u) - rate).max()) > 1e-2
+    np.testing.assert_allclose(in_turned_frame(between, -np.pi / 4)(0.3, u), rate, atol=1e-12)
 
 
 def test_equivariance_at_other_angles_converges():

@@ -56,6 +56,7 @@ from ._invariant_field import InvariantField as InvariantField
 from ._invariant_metric import InvariantMetric as InvariantMetric
 from ._invariants import DifferentialInvariantField as DifferentialInvariantField
 from ._jets import GaussianJet as GaussianJet
+from ._jets import in_turned_frame as in_turned_frame
 from ._knots import Knots as Knots
 from ._materialise import DenseBias as DenseBias
 from ._materialise import DenseLinear as DenseLinear

@@ -170,7 +170,7 @@ def _radius(jet: GaussianJet) -> int:
 def _stencil(jet: GaussianJet, side: int) -> Float[np.ndarray, "jets pixels"]:
     """The jet at the centre pixel of a patch, in float64: away from its borders."""
     patch, centre = PixelGrid(side, side, jet.source.spacing), PixelGrid(1, 1, jet.source.spacing)
-    return dense_jet(patch, centre, jet.order, jet.sigma, reach=jet.reach)
+    return dense_jet(patch, centre, jet.order, jet.sigma, reach=jet.reach, turn=jet.turn)
 
 
 def _refuse_two_grids(jet: GaussianJet) -> None:

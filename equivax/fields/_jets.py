@@ -1,17 +1,25 @@
 """Jets of signals: all derivatives up to an order, by Gaussian-derivative stencils, from one grid to another."""
 
+import dataclasses
 import functools
 import math
+from typing import Any, TypeVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.linalg
 import scipy.special
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 from numpy.polynomial import hermite_e
 
 from .._types import Signal
 from ..geometry import PixelGrid
+from ..symmetry import SO, defining, rotation
+
+M = TypeVar("M")
 
 # Up to this many entries the jet operator is one dense matrix product, the fastest thing a CPU does; beyond it, two small
 # products along rows and columns, which do a tenth of the arithmetic. Both give the same numbers. Measured on two cores
@@ -37,6 +45,8 @@ class GaussianJet(eqx.Module):
       is nothing to see in single precision; a shorter reach makes the jet a convolution with small filters, of which other
       libraries are made, at the price of the order of convergence.
     - `mirror`: outside the grid the signal is its mirror image, so that a constant stays one; if not, it is zero.
+    - `turn`: the angle $\theta$ of the axes along which derivatives are taken, anticlockwise. $J_k$ becomes
+      $\mathrm{Sym}^k R(-\theta)\, J_k$, the jet of the signal turned by $-\theta$, and no pixel is interpolated.
 
     `u` is `(source.size, channels)`; the result `(jets, target.size, channels)` with $(K+1)(K+2)/2$ jets.
     """
@@ -47,6 +57,7 @@ class GaussianJet(eqx.Module):
     sigma: float = eqx.field(static=True)
     mirror: bool = eqx.field(static=True, default=False)
     reach: float | None = eqx.field(static=True, default=None)
+    turn: float = eqx.field(static=True, default=0.0)
 
     def __check_init__(self):
         if self.order < 0 or self.sigma <= 0:
@@ -66,7 +77,7 @@ class GaussianJet(eqx.Module):
 
     def __call__(self, u: Signal) -> Float[Array, "jets points channels"]:
         if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
-            matrix = jnp.asarray(dense_jet(*self._key), u.dtype)
+            matrix = jnp.asarray(dense_jet(*self._key, self.turn), u.dtype)
             return (matrix @ u).reshape(self.size, self.target.size, u.shape[-1])
         return self._separable(u)
 
@@ -80,7 +91,8 @@ class GaussianJet(eqx.Module):
             columns = jnp.einsum("apq,hqc->ahpc", along_x[: self.order + 1 - a], rows)
             by_order |= {(a + b, a): columns[b] * factors[a + b][a] for b in range(self.order + 1 - a)}
         jets = [by_order[k, a] for k in range(self.order + 1) for a in range(k + 1)]
-        return jnp.stack(jets).reshape(self.size, self.target.size, u.shape[-1])
+        stacked = jnp.stack(jets).reshape(self.size, self.target.size, u.shape[-1])
+        return stacked if self.turn == 0 else jnp.einsum("jk,kpc->jpc", self._axes(u.dtype), stacked)
 
     def contract(self, v: Float[Array, "jets points channels"]) -> Signal:
         r"""$\sum_{k a} J_{k a} v_{k a}$: every jet coordinate of a signal of its own, added up on the target.
@@ -89,8 +101,11 @@ class GaussianJet(eqx.Module):
         is cheaper to mix first.
         """
         if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
-            matrix = jnp.asarray(dense_jet(*self._key), v.dtype).reshape(self.size, self.target.size, self.source.size)
+            matrix = jnp.asarray(dense_jet(*self._key, self.turn), v.dtype)
+            matrix = matrix.reshape(self.size, self.target.size, self.source.size)
             return jnp.einsum("kpq,kqc->pc", matrix, v)
+        if self.turn != 0:
+            v = jnp.einsum("jk,jpc->kpc", self._axes(v.dtype), v)
         along_x, along_y = (jnp.asarray(m, v.dtype) for m in along_axes(*self._key))
         images, factors = v.reshape(self.size, *self.source.shape, v.shape[-1]), jet_factors(self.order)
         total = jnp.zeros((), v.dtype)
@@ -104,6 +119,33 @@ class GaussianJet(eqx.Module):
     @property
     def _key(self) -> tuple[PixelGrid, PixelGrid, int, float, bool, float | None]:
         return self.source, self.target, self.order, self.sigma, self.mirror, self.reach
+
+    def _axes(self, dtype: DTypeLike) -> Float[Array, "jets jets"]:
+        return jnp.asarray(turned_axes(self.order, self.turn), dtype)
+
+
+def in_turned_frame(model: M, angle: float) -> M:
+    r"""$F_\theta = T_\theta\, F\, T_\theta^{-1}$: a model of signals, in a frame turned by an angle about the centre.
+
+    $T_\theta u\,(x) = u(R(-\theta)\, x)$ turns signals and leaves their fibres alone. Every `GaussianJet` takes its
+    derivatives along axes turned by $\theta$ and all else stays, so that no pixel is interpolated. For an equivariant model of
+    images to masks or to classes, whose fibres are trivial, $F_\theta$ is $F$ again for the turns of its group, as far as
+    pixels allow; an average of $F_\theta$ over angles between two of them is equivariant under a group that has more.
+
+    - `model`: any pytree whose derivatives are Gaussian jets, and which is isotropic but for them.
+    """
+
+    def turned(part: Any) -> Any:
+        return dataclasses.replace(part, turn=part.turn + angle) if isinstance(part, GaussianJet) else part
+
+    return jax.tree.map(turned, model, is_leaf=lambda part: isinstance(part, GaussianJet))
+
+
+@functools.lru_cache(maxsize=64)
+def turned_axes(order: int, angle: float) -> Float[np.ndarray, "jets jets"]:
+    r"""From jets along the axes to jets along axes turned by $\theta$, the blocks $\mathrm{Sym}^k R(-\theta)$, in float64."""
+    vectors, R = defining(SO(2)), rotation(-angle)
+    return scipy.linalg.block_diag(*(vectors.sym(k).rho(R) for k in range(order + 1)))
 
 
 def jet_factors(order: int) -> list[list[float]]:
@@ -150,10 +192,18 @@ def along_axes(
 
 @functools.lru_cache(maxsize=64)
 def dense_jet(
-    source: PixelGrid, target: PixelGrid, order: int, sigma: float, mirror: bool = False, reach: float | None = None
+    source: PixelGrid,
+    target: PixelGrid,
+    order: int,
+    sigma: float,
+    mirror: bool = False,
+    reach: float | None = None,
+    turn: float = 0.0,
 ) -> np.ndarray:
     """The whole jet operator as one matrix, `(jets * target.size, source.size)`, in float64."""
     along_x, along_y = along_axes(source, target, order, sigma, mirror, reach)
     factors = jet_factors(order)
     blocks = [factors[k][a] * np.kron(along_y[a], along_x[k - a]) for k in range(order + 1) for a in range(k + 1)]
+    if turn != 0:
+        blocks = list(np.tensordot(turned_axes(order, turn), blocks, 1))
     return np.concatenate(blocks)

@@ -1,5 +1,7 @@
 """Signals lifted to scales: one layer, at ever narrower Gaussians on ever smaller grids about the centre."""
 
+import dataclasses
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -44,7 +46,12 @@ class ScaleLift(eqx.Module):
         jet, target = self.layer.operator.jet, self.layer.target
         narrowed = (STEP**-k for k in range(self.scales))
         return tuple(
-            GaussianJet(jet.source, PixelGrid(*target.shape, s * target.spacing), jet.order, s * jet.sigma)
+            dataclasses.replace(
+                jet,
+                target=PixelGrid(*target.shape, s * target.spacing),
+                sigma=s * jet.sigma,
+                reach=None if jet.reach is None else s * jet.reach,
+            )
             for s in narrowed
         )
 

@@ -23,9 +23,9 @@ from ..fields import (
     WaveField,
 )
 from ..geometry import PixelGrid
-from ..symmetry import AbstractGroup, AbstractRep, Dihedral, rotation, trivial
+from ..symmetry import AbstractGroup, AbstractRep, rotation, trivial
 from ._errors import TaskError
-from ._named import controller_of, features, solver_named, symmetry_named, turns_of
+from ._named import controller_of, cosets_of, features, solver_named, symmetry_named
 
 # The width of the Gaussian of the lift, in pixels of the first grid; and the narrowest that pixels can sample, in theirs.
 LIFT_WIDTH, NARROWEST = 0.75, 0.4
@@ -193,20 +193,6 @@ class ImageClassifier(eqx.Module):
         return {"steps": passes * steps, "function_evaluations": passes * evaluations}
 
 
-def _cosets(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ...]:
-    """Angles and weights of an average over the turns between two of a finite group; one angle, 0, for all other groups.
-
-    With reflections, which turn the other way round, each angle comes with both signs: the average keeps them exactly. A group
-    of less than four turns is taken at its word: who asks for half turns does not mean all turns.
-    """
-    n, mirrored = turns_of(group), isinstance(group, Dihedral)
-    if n is None or n < 4:
-        return ((0.0, 1.0),)
-    step = 2 * math.pi / n / turns
-    between = [(sign * step * j, 1 / turns) for j in range(1, turns) for sign in (1, -1)[: 1 + mirrored]]
-    return ((0.0, 1 / turns), *((angle, weight / (1 + mirrored)) for angle, weight in between))
-
-
 def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, key: PRNGKeyArray) -> ImageClassifier:
     """The model of a configuration, with random weights in float32, for images of `size` x `size` pixels.
 
@@ -294,7 +280,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     head = eqx.nn.MLP(
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
     )
-    turns = _cosets(group, config.turns)
+    turns = cosets_of(group, config.turns)
     return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.head_draws, scales, turns)
 
 

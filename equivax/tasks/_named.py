@@ -1,5 +1,6 @@
 """Groups, features, solvers and steps, by what they are called on the command line."""
 
+import math
 import re
 from typing import NamedTuple
 
@@ -27,6 +28,20 @@ def turns_of(group: AbstractGroup) -> int | None:
     """The number of turns in a planar group, without its reflections; None for all turns."""
     mirrored = any(np.linalg.det(h) < 0 for h in group.discrete_generators)
     return group.order // (1 + mirrored) if group.is_finite else None
+
+
+def cosets_of(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ...]:
+    """Angles and weights of an average over the turns between two of a finite group; one angle, 0, for all other groups.
+
+    With reflections, which turn the other way round, each angle comes with both signs: the average keeps them exactly. A group
+    of less than four turns is taken at its word: who asks for half turns does not mean all turns.
+    """
+    n, mirrored = turns_of(group), isinstance(group, Dihedral)
+    if n is None or n < 4:
+        return ((0.0, 1.0),)
+    step = 2 * math.pi / n / turns
+    between = [(sign * step * j, 1 / turns) for j in range(1, turns) for sign in (1, -1)[: 1 + mirrored]]
+    return ((0.0, 1 / turns), *((angle, weight / (1 + mirrored)) for angle, weight in between))
 
 
 class Symmetry(NamedTuple):

@@ -8,11 +8,18 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ..dynamics import Cycle, Flow
-from ..fields import Bias, DifferentialInvariantField, GaussianJet, SteerableLayer, SteerableOperator
+from ..fields import (
+    Bias,
+    DifferentialInvariantField,
+    GaussianJet,
+    SteerableLayer,
+    SteerableOperator,
+    in_turned_frame,
+)
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, SignalAction, trivial
 from ._errors import TaskError
-from ._named import controller_of, features, group_named, solver_named
+from ._named import controller_of, cosets_of, features, group_named, solver_named
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,9 @@ class SegmenterConfig:
     """Hidden units of the perceptron on the invariants of a pixel."""
     field_dropout: float = 0.0
     """The probability that a feature of a field is left out in training."""
+    turns: int = 2
+    """Predictions are averaged over so many frames between two turns of a finite group, if it has four or more: masks turn with
+    the image under a group that has so many times more, as far as pixels allow, at so many times the cost."""
 
 
 class ImageSegmenter(eqx.Module):
@@ -56,6 +66,10 @@ class ImageSegmenter(eqx.Module):
 
     `model(image)` takes one image `(height, width, channels)` and returns logits `(height, width, classes)`; with a `key` it
     drops features out, as in training.
+
+    Without a key the logits are a Reynolds average over `turns`, pairs of an angle and a weight, that stand for the cosets of a
+    finite group in a larger one: the sum of $w_j$ times the logits in a frame turned by $\theta_j$ (`in_turned_frame`). Nothing
+    is interpolated, so thin strokes stay where they are.
     """
 
     lift: SteerableLayer
@@ -64,6 +78,7 @@ class ImageSegmenter(eqx.Module):
     skip: SteerableOperator
     bias: Bias
     head: eqx.nn.MLP
+    turns: tuple[tuple[float, float], ...] = eqx.field(static=True, default=((0.0, 1.0),))
 
     @property
     def grid(self) -> PixelGrid:
@@ -94,6 +109,14 @@ class ImageSegmenter(eqx.Module):
         self, u: Float[Array, "points channels"], key: PRNGKeyArray | None = None
     ) -> Float[Array, "points classes"]:
         """The logits of an image, both as signals over the grid."""
+        if key is not None:
+            return self._as_it_is(u, key)
+        logits = [weight * in_turned_frame(self, angle)._as_it_is(u) for angle, weight in self.turns]
+        return jnp.sum(jnp.stack(logits), axis=0)
+
+    def _as_it_is(
+        self, u: Float[Array, "points channels"], key: PRNGKeyArray | None = None
+    ) -> Float[Array, "points classes"]:
         z = self.up(self.evolution(self.lift(u), key)) + self.skip(u)
         return jax.vmap(self.head)(jax.nn.silu(z + jnp.broadcast_to(self.bias(u.dtype), z.shape)))
 
@@ -175,6 +198,7 @@ def build_segmenter(
         eqx.nn.MLP(
             config.read_width, classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=next(keys)
         ),
+        cosets_of(group, config.turns),
     )
 
 
@@ -202,5 +226,7 @@ def check_segmenter(config: SegmenterConfig) -> None:
         raise TaskError("--spacings, --widths, --steps, --read-width and --head have to be at least 1.")
     if any(coarse % fine or coarse < fine for fine, coarse in pairs):
         raise TaskError(f"--spacings {config.spacings}: each has to be a multiple of the one before it.")
+    if config.turns < 1:
+        raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
     if config.order < 0 or config.lift_order < 1:
         raise TaskError("--order has to be at least 0, and --lift-order at least 1.")
