@@ -5,6 +5,8 @@ import json
 import math
 from pathlib import Path
 
+import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 import scipy.linalg
 import scipy.stats
 
+from equivax.dynamics import Projected
 from equivax.geometry import (
     AbstractLieAction,
     AbstractLieGroup,
@@ -541,10 +544,14 @@ def test_what_is_refused():
 def test_the_nearest_point_to_a_point_nearby(M):
     x = M.random_point(key=jax.random.key(0), dtype=jnp.float64)
     noise = jax.random.normal(jax.random.key(1), x.shape, x.dtype)
-    for size in (1e-8, 1e-3):
-        found, near = M.nearby(x + size * noise)
-        assert near
+    for size in (1e-8, 1e-5):
+        found, square = M.nearby(x + size * noise)
+        assert float(square) < 1e-8
         np.testing.assert_allclose(found, M.project(x + size * noise), atol=1e-14)
-    assert not M.nearby(x + 0.5 * noise)[1]
+    assert float(M.nearby(x + 1e-3 * noise)[1]) > 1e-8
+    # Steps of any length land on the nearest point.
+    land = eqx.filter_jit(Projected(diffrax.Tsit5(), M)._land)
+    for size in (1e-5, 1e-3, 1e-2, 0.5):
+        np.testing.assert_allclose(land(x + size * noise), M.project(x + size * noise), atol=1e-14)
     if isinstance(M, SpecialOrthogonal):
-        assert not M.nearby(-x)[1], "orthonormal columns do not make a rotation"
+        assert np.isinf(M.nearby(-x)[1]), "orthonormal columns do not make a rotation"

@@ -22,14 +22,18 @@ from equivax.geometry import (
     Grassmann,
     Hyperbolic,
     LeftInvariant,
+    Orthogonal,
     Power,
     Product,
     PullBack,
+    SpecialEuclidean,
     SpecialOrthogonal,
+    SpecialUnitary,
     Sphere,
     Stiefel,
     TangentBundle,
     Torus,
+    UnitQuaternions,
 )
 from equivax.geometry._spectral import inverse_root, leading_projector, symmetric_log
 from equivax.laws import lie_action_axioms
@@ -450,3 +454,34 @@ def test_points_off_the_manifold_are_named():
     assert not Hyperbolic(2).belongs(jnp.asarray([-1.0, 0, 0]))
     assert not SPD(2).belongs(jnp.diag(jnp.asarray([1.0, 0.0])))
     assert not SPD(2).belongs(jnp.asarray([[1.0, 0.1], [0.0, 1.0]]))
+
+
+@pytest.mark.parametrize(
+    ("M", "constant"),
+    [
+        (Euclidean(3), True),
+        (Torus(2), True),
+        (Sphere(2), True),
+        (UnitQuaternions(), True),
+        (SpecialOrthogonal(3), True),
+        (Orthogonal(4), True),
+        (SpecialUnitary(2), True),
+        (SpecialEuclidean(2), True),
+        (Grassmann(4, 2), True),
+        (Power(SpecialOrthogonal(3), 2), True),
+        (Hyperbolic(2), False),
+        (Stiefel(3, 2), False),
+        (SPD(2), False),
+        (Power(Hyperbolic(2), 2), False),
+        (TangentBundle(Sphere(2)), False),
+        (Conformal(Sphere(2), lambda x: 1 + x[0] ** 2), False),
+    ],
+    ids=lambda a: type(a).__name__ if isinstance(a, eqx.Module) else "",
+)
+def test_metrics_that_measure_every_vector_alike(M, constant, getkey):
+    assert M.constant_metric == constant
+    x, y = (M.random_point(key=getkey()) for _ in range(2))
+    vs = jax.tree.map(lambda a: jax.random.normal(getkey(), (20, *a.shape), a.dtype), x)
+    here, there = (np.asarray(jax.vmap(lambda v: M.inner(z, v, v))(vs)) for z in (x, y))  # noqa: B023
+    alike = np.allclose(here, there, rtol=1e-12, atol=0) and here.min() > 0
+    assert alike == constant

@@ -224,3 +224,12 @@ def test_determinants_and_their_derivatives_at_singular_matrices(n):
     hessian = jax.hessian(det)(jnp.zeros((n, n)))
     assert np.all(np.isfinite(hessian))
     assert np.any(hessian != 0) == (n == 2)
+
+
+@pytest.mark.parametrize(("n", "m", "k"), [(3, 3, 3), (4, 2, 5), (2, 4, 1), (3, 5, 2)])
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.complex128])
+def test_small_products_are_products(n, m, k, dtype):
+    a, b = (jax.random.normal(jax.random.key(i), (2, *shape), dtype) for i, shape in enumerate([(n, m), (m, k)]))
+    found = num.product(a, b)
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, np.asarray(a) @ np.asarray(b), rtol=1e-5, atol=1e-5)

@@ -34,7 +34,8 @@ class InvariantController(diffrax.AbstractAdaptiveStepSizeController):
       Under a group that moves the origin (translations) give a `scales` that does not see it.
     - by the metric of the `space`: |e_B| is the Riemannian length of the error over sqrt(dim), at the point where it was
       made, so every isometry is respected: rotations of a sphere, boosts of hyperbolic space, congruences of SPD
-      matrices. One block for each factor of a `Product`, one for *all* the points of a `Power` (permutations).
+      matrices. One block for each factor of a `Product`, one for *all* the points of a `Power` (permutations). Where
+      the metric measures all vectors of R^N alike (`constant_metric`), the error counts as it is, else its tangential part.
       |y_B| is the root mean square of the coordinates on a `Euclidean` space, and 1 on all others, which have no origin
       to measure from: there rtol adds to atol. `Flow` fills in its own space, and tells by the action of its field whether
       the group keeps the origin of a Euclidean space (`origin`); under translations and the like |y_B| is 1 there, too.
@@ -186,15 +187,16 @@ def _lengths(space: AbstractManifold, y: Any, v: Any) -> Sizes:
     match space:
         case Product(factors=factors):
             return tuple(_lengths(M, a, b) for M, a, b in zip(factors, y, v, strict=True))
-        case Power(base=base):
+        case Power(base=base) if not base.constant_metric:
             each = jax.vmap(lambda a, b: _lengths(base, a, b))(y, v)
             return jax.tree.map(_root_mean_square, each)
-        case Euclidean():
-            return _root_mean_square(v)
         case _:
+            # Where a vector that is not tangent has a length, that is taken: solvers on M return tangents, and what others
+            # leave beside M is an error as well.
+            tangent = v if space.constant_metric else space.to_tangent(y, v)
+            length = space.norm(y, tangent) / math.sqrt(max(space.dim, 1))
             # Stages of some solvers are no points of M: what is not tangent there has no length either. An infinite error,
             # by which a solver asks for its step to be rejected, has no tangential part (inf - inf), and stays infinite.
-            length = space.norm(y, space.to_tangent(y, v)) / math.sqrt(max(space.dim, 1))
             return jnp.where(jnp.isnan(length), jnp.inf, length)
 
 

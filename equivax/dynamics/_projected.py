@@ -86,8 +86,14 @@ class Projected(diffrax.AbstractAdaptiveSolver):
     def _land(self, y: Point) -> Point:
         # A step that is any good ends near M, where the nearest point is cheap for matrices.
         space: Any = self.space
-        found, near = space.nearby(y)
-        return found if near is None else jax.lax.cond(near, lambda: found, lambda: space.project(y))
+        found, square = space.nearby(y)
+        if square is None:
+            return found
+
+        def further() -> Point:
+            return jax.lax.cond(square < 1e-4, lambda: space.polish(found), lambda: space.project(y))
+
+        return jax.lax.cond(square < 1e-8, lambda: found, further)
 
     def step(
         self, terms: Any, t0: Any, t1: Any, y0: Point, args: Any, solver_state: Any, made_jump: Any

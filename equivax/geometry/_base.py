@@ -58,6 +58,14 @@ class AbstractManifold(eqx.Module):
         del x
         return jnp.vdot(_flat(v), _flat(w))
 
+    @property
+    def constant_metric(self) -> bool:
+        """Whether `inner` is the same positive form on R^N at every point, so that any vector of R^N has a length there.
+
+        Found out for the metric of R^N; a class that replaces `inner` by another such form says so.
+        """
+        return type(self).inner is AbstractManifold.inner
+
     def norm(self, x: Point, v: Tangent) -> Float[Array, ""]:
         """|v|_x = sqrt(<v, v>_x), with derivatives 0 at v = 0."""
         return safe_sqrt(self.inner(x, v, v))
@@ -187,10 +195,11 @@ class AbstractManifold(eqx.Module):
         """`project(x)` for an x that is within rounding errors of M: a replacement may cost less and assume that."""
         return self.project(x)
 
-    def nearby(self, x: Point) -> tuple[Point, Bool[Array, ""] | None]:
-        """`project(x)` for an x near M, and whether x is near enough: else the point means nothing. None: it always is.
+    def nearby(self, x: Point) -> tuple[Point, Float[Array, ""] | None]:
+        """A point as far from `project(x)` as the fourth power of the gap between x and M, and the square of the gap.
 
-        What a solver asks for after each step; a replacement may cost less than `project`.
+        None for the square: the point is `project(x)`. What a solver asks for after each step; a replacement may cost less
+        than `project`. Where the square exceeds 1e-4, the point means nothing.
         """
         return self.project(x), None
 

@@ -87,6 +87,11 @@ class AbstractCompactGroup(AbstractLieGroup):
         """x P(x^T v), P the orthogonal projection onto the algebra."""
         return x @ self.hat(self.vee(x.T @ v))
 
+    @property
+    def constant_metric(self) -> bool:
+        """True: translations do not change it."""
+        return True
+
     def inner(self, x: Float[Array, "d d"], v: Float[Array, "d d"], w: Float[Array, "d d"]) -> Float[Array, ""]:
         """c tr(v^T w)."""
         del x

@@ -8,7 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from .._numerics import cos_defect, cot_defect, sin_defect, sinc_sqrt
 from .._rotations import cross, cross_dexp, cross_dexpinv
@@ -169,11 +169,11 @@ class SpecialEuclidean(AbstractLieGroup):
         R, t = self._split(x)
         return self._join(self.rotations.project(R), t)
 
-    def nearby(self, x: Matrix) -> tuple[Matrix, Bool[Array, ""]]:
+    def nearby(self, x: Matrix) -> tuple[Matrix, Float[Array, ""]]:
         """The nearest rotation by steps of Newton and Schulz, t as it is, and (0, 1) in the last row."""
         R, t = self._split(x)
-        R, near = self.rotations.nearby(R)
-        return self._join(R, t), near
+        R, square = self.rotations.nearby(R)
+        return self._join(R, t), square
 
     def polish(self, x: Matrix) -> Matrix:
         """A step of Newton and Schulz on R, and (0, 1) in the last row."""
@@ -184,6 +184,11 @@ class SpecialEuclidean(AbstractLieGroup):
         """The tangential part of R', t' as it is, 0 in the last row."""
         (R, _), (turn, shift) = self._split(x), self._split(v)
         return self._join(self.rotations.to_tangent(R, turn), shift, 0.0)
+
+    @property
+    def constant_metric(self) -> bool:
+        """True."""
+        return True
 
     def inner(self, x: Matrix, v: Matrix, w: Matrix) -> Float[Array, ""]:
         """tr(R'^T S')/2 + <t', s'>."""

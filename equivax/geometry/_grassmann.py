@@ -87,6 +87,11 @@ class Grassmann(AbstractManifold):
         pairs = E @ symmetric(x @ B @ y) @ E
         return leading_projector(S + jax.lax.stop_gradient(pairs), self.p)
 
+    @property
+    def constant_metric(self) -> bool:
+        """True."""
+        return True
+
     def inner(self, x: Float[Array, "n n"], v: Float[Array, "n n"], w: Float[Array, "n n"]) -> Float[Array, ""]:
         """tr(v^T w)/2."""
         del x

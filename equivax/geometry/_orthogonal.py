@@ -6,8 +6,9 @@ import math
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
+from .._numerics import product
 from .._rotations import (
     cross,
     cross_dexp,
@@ -67,10 +68,10 @@ class SpecialOrthogonal(AbstractCompactGroup):
         """The nearest rotation: u v^T of the singular value decomposition u s v^T, the smallest s negated if need be."""
         return polar(x, special=True)
 
-    def nearby(self, x: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Bool[Array, ""]]:
-        """By steps of Newton and Schulz: see `near_polar`."""
-        y, near = near_polar(x)
-        return y, near & (jnp.linalg.det(x) > 0)
+    def nearby(self, x: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Float[Array, ""]]:
+        """By steps of Newton and Schulz: see `near_polar`. Infinitely far from a reflection."""
+        y, square = near_polar(x)
+        return y, jnp.where(jnp.linalg.det(x) > 0, square, jnp.inf)
 
     def hat(self, xi: Float[Array, " k"]) -> Float[Array, "n n"]:
         """The skew matrix; for n = 3 that of the cross product, hat(xi) y = xi x y."""
@@ -82,8 +83,8 @@ class SpecialOrthogonal(AbstractCompactGroup):
 
     def to_tangent(self, x: Float[Array, "n n"], v: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """x (a - a^T)/2 with a = x^T v."""
-        a = x.T @ v
-        return x @ (a - a.T) / 2
+        a = product(x.T, v)
+        return product(x, a - a.T) / 2
 
     def expm(self, xi: Float[Array, " k"]) -> Float[Array, "n n"]:
         """The exponential; closed for n = 2 and n = 3 (Rodrigues)."""
@@ -176,7 +177,7 @@ class Orthogonal(AbstractCompactGroup):
         """The nearest orthogonal matrix, u v^T of the singular value decomposition u s v^T."""
         return polar(x)
 
-    def nearby(self, x: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Bool[Array, ""]]:
+    def nearby(self, x: Float[Array, "n n"]) -> tuple[Float[Array, "n n"], Float[Array, ""]]:
         """By steps of Newton and Schulz: see `near_polar`."""
         return near_polar(x)
 

@@ -102,11 +102,11 @@ class Product(AbstractManifold):
         """Factor by factor."""
         return self._each("polish", x)
 
-    def nearby(self, x: Point) -> tuple[Point, Bool[Array, ""] | None]:
-        """Factor by factor: near if every factor is."""
-        points, near = zip(*self._each("nearby", x), strict=True)
-        asked = [a for a in near if a is not None]
-        return points, jnp.all(jnp.stack(asked)) if asked else None
+    def nearby(self, x: Point) -> tuple[Point, Float[Array, ""] | None]:
+        """Factor by factor, and the largest gap."""
+        points, squares = zip(*self._each("nearby", x), strict=True)
+        known = [square for square in squares if square is not None]
+        return points, jnp.max(jnp.stack(known)) if known else None
 
     @property
     def motions(self) -> ProductLieAction:
@@ -160,6 +160,11 @@ class Power(AbstractManifold):
         """Point by point."""
         return jax.vmap(self.base.exp)(x, v)
 
+    @property
+    def constant_metric(self) -> bool:
+        """Whether that of the base is."""
+        return self.base.constant_metric
+
     def inner(self, x: Point, v: Tangent, w: Tangent) -> Float[Array, ""]:
         """The sum of the n inner products."""
         return jnp.sum(jax.vmap(self.base.inner)(x, v, w))
@@ -208,10 +213,10 @@ class Power(AbstractManifold):
         """Point by point."""
         return jax.vmap(self.base.polish)(x)
 
-    def nearby(self, x: Point) -> tuple[Point, Bool[Array, ""] | None]:
-        """Point by point: near if all are."""
-        points, near = jax.vmap(self.base.nearby)(x)
-        return points, None if near is None else jnp.all(near)
+    def nearby(self, x: Point) -> tuple[Point, Float[Array, ""] | None]:
+        """Point by point, and the largest gap."""
+        points, squares = jax.vmap(self.base.nearby)(x)
+        return points, None if squares is None else jnp.max(squares)
 
     @property
     def motions(self) -> PowerLieAction:

@@ -114,6 +114,11 @@ class UnitQuaternions(AbstractLieGroup):
         """v - <x, v> x."""
         return _S3.to_tangent(x, v)
 
+    @property
+    def constant_metric(self) -> bool:
+        """True: translations do not change it."""
+        return True
+
     def inner(self, x: Quaternion, v: Quaternion, w: Quaternion) -> Float[Array, ""]:
         """<v, w>, the inner product of R^4."""
         return _S3.inner(x, v, w)
