@@ -1,5 +1,6 @@
 """Segmentation: measures against pairs counted by hand, tiles without seams, masks that turn with the image, bad input."""
 
+import dataclasses
 import itertools
 import json
 
@@ -8,12 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.ndimage
 from PIL import Image
 
+import equivax.tasks._segment_audit as audit_module
 import equivax.tasks._segmentation as segmentation_module
-from equivax.data import DataError, SceneCounts, digit_scenes, isbi2012, read_pairs
+from equivax.data import DataError, SceneCounts, digit_scenes, isbi2012, read_pairs, rotate
+from equivax.data._digit_scenes import _drawn
 from equivax.dynamics import Cycle
-from equivax.fields import GaussianJet, SteerableOperator
+from equivax.fields import GaussianJet, SteerableOperator, in_turned_frame
 from equivax.geometry import PixelGrid
 from equivax.laws import equivariance
 from equivax.symmetry import Cyclic, regular, trivial
@@ -183,6 +187,30 @@ def test_masks_turn_with_the_image_and_a_broken_part_is_found():
     assert {"rotation by 90 degrees", "rotation by 90 degrees, several tiles"} <= {v["name"] for v in found["verdicts"]}
 
 
+def test_averages_over_turns_are_equivariant_under_a_larger_group():
+    def averaged(**changes):
+        config = dataclasses.replace(SMALL, **changes)
+        return build_segmenter(config, shape=(32, 32), key=jax.random.key(0)), config
+
+    def change(model, config):  # at 45 degrees, which C4 has not
+        angles = audit_module._by_angle(model, config, (1,), 1, jax.random.key(2))
+        return dict(zip(angles["degrees"], angles["error"], strict=True))[45.0]
+
+    (once, _), (twice, _) = averaged(turns=1), averaged(turns=2)
+
+    assert 0.05 < change(*averaged(turns=1)) < 1
+    assert change(*averaged(turns=2)) < 0.15 * change(*averaged(turns=1))
+    u = jax.random.normal(jax.random.key(1), (32, 32, 1), jnp.float32)
+    between = in_turned_frame(once, np.pi / 4)
+    np.testing.assert_allclose(twice(u), (once(u) + between(u)) / 2, atol=1e-5)
+    # Training has one frame.
+    key = jax.random.key(3)
+    np.testing.assert_allclose(twice(u, key=key), once(u, key=key), atol=1e-6)
+    # With reflections both ways round: each is the image of the other in the mirror.
+    mirrored, _ = averaged(turns=2, group="D4")
+    np.testing.assert_allclose(mirrored(u[:, ::-1]), mirrored(u)[:, ::-1], atol=1e-5)
+
+
 def test_weights_mean_the_same_for_images_of_any_size_and_colour():
     small, odd = build((8, 8), channels=3), build((17, 12), channels=3)
     assert [w.shape for w in jax.tree.leaves(split(small)[0])] == [w.shape for w in jax.tree.leaves(split(odd)[0])]
@@ -196,12 +224,11 @@ def test_weights_mean_the_same_for_images_of_any_size_and_colour():
         ({"widths": (1,)}, "one number for each grid"),
         ({"head": 0}, "at least 1"),
         ({"order": -1}, "--order"),
+        ({"turns": 0}, "turns is 0"),
         ({"spacings": (2, 8)}, "do not fit a grid"),
     ],
 )
 def test_a_wrong_configuration_says_what_would_be_right(changes, message):
-    import dataclasses
-
     with pytest.raises(TaskError, match=message):
         build_segmenter(dataclasses.replace(SMALL, **changes), shape=(12, 12), key=jax.random.key(0))
 
@@ -424,6 +451,18 @@ def test_digit_scenes_agree_in_all_but_the_angles():
     assert (data.test.images[0][..., 0][data.test.masks[0] > 0] > 96 / 255).all()
     with pytest.raises(DataError, match="at least one scene"):
         digit_scenes(SceneCounts(0, 1, 1), offline=True)
+
+
+def test_digits_are_drawn_turned_anticlockwise_and_between_pixels():
+    u = scipy.ndimage.gaussian_filter(np.random.default_rng(0).uniform(0, 255, (20, 20)), 2)
+    still = np.zeros(2)
+    np.testing.assert_allclose(_drawn(u, np.pi / 2, still), np.rot90(u), atol=1e-3)
+    np.testing.assert_allclose(_drawn(u, 0.0, np.array([1.0, -2.0]))[4:-4, 4:-4], u[3:-5, 6:-2], atol=1e-3)
+    half = _drawn(u, 0.0, np.array([0.5, 0.0]))[4:-4, 4:-4]
+    np.testing.assert_allclose(half, (u[3:-5, 4:-4] + u[4:-4, 4:-4]) / 2, atol=0.06 * u.std())
+    inside = slice(6, -6), slice(6, -6)
+    bilinear = rotate(u[None], np.array([0.7]))[0]
+    np.testing.assert_allclose(_drawn(u, 0.7, still)[inside], bilinear[inside], atol=0.1 * u.std())
 
 
 def test_isbi_is_looked_for_and_not_guessed(tmp_path, monkeypatch):

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.ndimage
+from jaxtyping import Float, Shaped
 
 from ._errors import DataError
-from ._move import rotate
 from ._pairs import MaskedImages, checksum_of
 from ._sources import ImageSet, find_images
 
@@ -30,6 +31,8 @@ class SceneCounts:
 @dataclass(frozen=True, eq=False)
 class DigitScenes:
     """Scenes of one to four digits on 64 x 64 pixels, classes 0 (ground) and 1 + digit.
+
+    Digits lie anywhere, between pixels as well, and cubic splines draw them: upright ones go through the same as turned ones.
 
     **Arguments:** `test`, `test_turned`: the same digits at the same places, upright and each turned by an angle of its own;
     `source`, `embedded`, `checksum`: as in `ImageSet`.
@@ -86,9 +89,9 @@ def _scenes(found: ImageSet, pool: np.ndarray, count: int, rng: np.random.Genera
     for image, mask in zip(images, masks, strict=True):
         places = _places(rng)
         chosen = rng.choice(pool, len(places), replace=False)
-        angles = rng.uniform(0, 2 * np.pi, len(places))
-        digits = rotate(found.images[chosen], angles if turn else np.zeros(len(places)))
-        for (row, column), digit, label in zip(places, digits, found.labels[chosen], strict=True):
+        angles, shifts = rng.uniform(0, 2 * np.pi, len(places)), rng.uniform(-0.5, 0.5, (len(places), 2))
+        for (row, column), index, angle, shift in zip(places, chosen, angles, shifts, strict=True):
+            digit, label = _drawn(found.images[index], angle if turn else 0.0, shift), found.labels[index]
             # What of the digit's square lies inside the scene; its strokes do, all but always.
             top, left = row - size // 2, column - size // 2
             here = (slice(max(top, 0), top + size), slice(max(left, 0), left + size))
@@ -99,6 +102,18 @@ def _scenes(found: ImageSet, pool: np.ndarray, count: int, rng: np.random.Genera
     names = tuple(f"scene {i}" for i in range(count))
     pictures = (np.rint(images) / np.float32(255)).astype(np.float32)[..., None]
     return MaskedImages(tuple(pictures), tuple(masks), names)
+
+
+def _drawn(
+    image: Shaped[np.ndarray, "height width"], angle: float, shift: Float[np.ndarray, "2"]
+) -> Float[np.ndarray, "height width"]:
+    """A digit turned anticlockwise about its centre, then shifted downwards and to the right; grey values from 0 to 255."""
+    c, s = np.cos(angle), np.sin(angle)
+    back, centre = np.array([[c, s], [-s, c]]), (np.array(image.shape) - 1) / 2  # in rows and columns
+    drawn = scipy.ndimage.affine_transform(
+        image.astype(np.float32), back, centre - back @ (centre + shift), order=3, mode="constant"
+    )
+    return np.clip(drawn, 0, 255)
 
 
 def _places(rng: np.random.Generator) -> list[tuple[int, int]]:

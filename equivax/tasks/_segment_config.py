@@ -118,7 +118,7 @@ class DigitScenesConfig:
     """Scenes to train on."""
     validation_scenes: int = 100
     """Scenes that decide on the balance of classes."""
-    test_scenes: int = 200
+    test_scenes: int = 2_000
     """Scenes to test on, upright and with every digit turned."""
     data_seed: int = 0
     """Of the scenes."""
