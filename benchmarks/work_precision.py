@@ -118,7 +118,7 @@ def least(run):
     """Seconds of the fastest of several runs, after one that compiles."""
     run()
     seconds, spent = [], 0.0
-    while len(seconds) < REPEATS or (spent < 0.05 and len(seconds) < 200):
+    while len(seconds) < REPEATS or (spent < 0.25 and len(seconds) < 1000):
         start = time.perf_counter()
         run()
         seconds.append(time.perf_counter() - start)
