@@ -235,7 +235,7 @@ def det(a: Float[Array, "*dims n n"]) -> Float[Array, "*dims"]:
 def product(a: Inexact[Array, "*dims n m"], b: Inexact[Array, "*dims m k"]) -> Inexact[Array, "*dims n k"]:
     """The matrix product a b; of matrices with at most four columns the plain sum, which XLA fuses with what stands around it.
 
-    To a call of a library, small matrices in their hundreds cost half as much again as their arithmetic.
+    A call of a library for each of hundreds of small matrices costs more than their arithmetic.
     """
     if a.shape[-1] > 4:
         return a @ b

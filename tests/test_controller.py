@@ -12,7 +12,7 @@ import scipy.integrate
 
 from equivax.dynamics import Flow, InvariantController, Steps
 from equivax.fields import AbstractField, NetworkField
-from equivax.geometry import Euclidean, Hyperbolic, Power, Product, Sphere, Torus
+from equivax.geometry import Euclidean, Hyperbolic, Power, Product, SpecialOrthogonal, Sphere, Torus
 from equivax.symmetry import LinearAction, Lorentz, defining
 
 BOUND = 1e-10
@@ -276,3 +276,19 @@ def test_a_step_that_the_solver_rejects_is_shortened():
     flow = Flow(lambda t, x, args: 50 * jnp.cross(jnp.asarray([0.0, 0.6, 0.8]), x), Sphere(2), dt0=0.5)
     stats = flow.solve(POINT).stats
     assert 1 <= stats["num_rejected_steps"] < 20
+
+
+def test_errors_have_one_length_for_each_factor_and_one_for_all_points_of_a_power():
+    M = Power(Product(Sphere(2), SpecialOrthogonal(3)), 4)
+    x = M.random_point(key=jax.random.key(0))
+    v = jax.tree.map(lambda a: jax.random.normal(jax.random.key(1), a.shape, a.dtype), x)
+    axes, turns = InvariantController(plain(1e-3), M)._tangent_sizes(x, v)
+    # These metrics measure vectors that are not tangent, too: as many coordinates each as there are dimensions.
+    np.testing.assert_allclose(axes, np.sqrt(np.sum(np.asarray(v[0]) ** 2) / (4 * 2)), rtol=1e-12)
+    np.testing.assert_allclose(turns, np.sqrt(np.sum(np.asarray(v[1]) ** 2) / 2 / (4 * 3)), rtol=1e-12)
+    # Of others the tangential part has a length.
+    H = Hyperbolic(2)
+    y = H.random_point(key=jax.random.key(2))
+    w = jnp.asarray([0.3, -1.0, 2.0])
+    found = InvariantController(plain(1e-3), H)._tangent_sizes(y, w)
+    np.testing.assert_allclose(found, H.norm(y, H.to_tangent(y, w)) / np.sqrt(2), rtol=1e-12)

@@ -469,6 +469,8 @@ def test_points_off_the_manifold_are_named():
         (SpecialEuclidean(2), True),
         (Grassmann(4, 2), True),
         (Power(SpecialOrthogonal(3), 2), True),
+        (Product(Sphere(2), SpecialOrthogonal(3)), True),
+        (Product(Sphere(2), Hyperbolic(2)), False),
         (Hyperbolic(2), False),
         (Stiefel(3, 2), False),
         (SPD(2), False),

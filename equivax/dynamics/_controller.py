@@ -187,7 +187,7 @@ def _lengths(space: AbstractManifold, y: Any, v: Any) -> Sizes:
     match space:
         case Product(factors=factors):
             return tuple(_lengths(M, a, b) for M, a, b in zip(factors, y, v, strict=True))
-        case Power(base=base) if not base.constant_metric:
+        case Power(base=base) if isinstance(base, Product | Power) or not base.constant_metric:
             each = jax.vmap(lambda a, b: _lengths(base, a, b))(y, v)
             return jax.tree.map(_root_mean_square, each)
         case _:

@@ -52,6 +52,11 @@ class Product(AbstractManifold):
         """Factor by factor."""
         return self._each("exp", x, v)
 
+    @property
+    def constant_metric(self) -> bool:
+        """Whether those of all factors are."""
+        return all(M.constant_metric for M in self.factors)
+
     def inner(self, x: Point, v: Tangent, w: Tangent) -> Float[Array, ""]:
         """The sum of the factors' inner products."""
         return sum(self._each("inner", x, v, w))

@@ -36,9 +36,10 @@ def cosets_of(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ..
     With reflections, which turn the other way round, each angle comes with both signs: the average keeps them exactly. A group
     of less than four turns is taken at its word: who asks for half turns does not mean all turns.
     """
-    n, mirrored = turns_of(group), isinstance(group, Dihedral)
+    n = turns_of(group)
     if n is None or n < 4:
         return ((0.0, 1.0),)
+    mirrored = group.order > n
     step = 2 * math.pi / n / turns
     between = [(sign * step * j, 1 / turns) for j in range(1, turns) for sign in (1, -1)[: 1 + mirrored]]
     return ((0.0, 1 / turns), *((angle, weight / (1 + mirrored)) for angle, weight in between))

@@ -110,11 +110,11 @@ class ImageSegmenter(eqx.Module):
     ) -> Float[Array, "points classes"]:
         """The logits of an image, both as signals over the grid."""
         if key is not None:
-            return self._as_it_is(u, key)
-        logits = [weight * in_turned_frame(self, angle)._as_it_is(u) for angle, weight in self.turns]
+            return self._in_one_frame(u, key)
+        logits = [weight * in_turned_frame(self, angle)._in_one_frame(u) for angle, weight in self.turns]
         return jnp.sum(jnp.stack(logits), axis=0)
 
-    def _as_it_is(
+    def _in_one_frame(
         self, u: Float[Array, "points channels"], key: PRNGKeyArray | None = None
     ) -> Float[Array, "points classes"]:
         z = self.up(self.evolution(self.lift(u), key)) + self.skip(u)
@@ -227,6 +227,6 @@ def check_segmenter(config: SegmenterConfig) -> None:
     if any(coarse % fine or coarse < fine for fine, coarse in pairs):
         raise TaskError(f"--spacings {config.spacings}: each has to be a multiple of the one before it.")
     if config.turns < 1:
-        raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
+        raise TaskError(f"turns is {config.turns}; expected 1, for one frame, or more.")
     if config.order < 0 or config.lift_order < 1:
         raise TaskError("--order has to be at least 0, and --lift-order at least 1.")
