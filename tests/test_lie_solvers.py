@@ -53,6 +53,9 @@ SOLVERS = [
     (Magnus(2), 2),
     (Magnus(4), 4),
     (Magnus(6), 5),
+    (Projected(diffrax.Bosh3()), 3),
+    (Projected(diffrax.Tsit5()), 4),
+    (Projected(diffrax.Dopri8()), 6),
 ]
 SPACES = [
     SO3,
@@ -69,6 +72,7 @@ CASES = [(S2, *case) for case in SOLVERS]
 CASES += [(M, RKMK(diffrax.Bosh3()), 3) for M in SPACES]
 CASES += [(M, CommutatorFree(4), 3) for M in (SO3, PRODUCT)]
 CASES += [(SO3, Magnus(6), 5)]
+CASES += [(M, Projected(diffrax.Bosh3()), 3) for M in (SO3, SPD(3), Stiefel(4, 2), PRODUCT)]
 if os.environ.get("EQUIVAX_THOROUGH"):
     # Every solver on every space takes a quarter of an hour: not each time, but by
     # EQUIVAX_THOROUGH=1 pytest tests/test_lie_solvers.py -k test_orders
@@ -189,6 +193,8 @@ def test_orders(M, solver, dense_order):
     term = problem(M, isinstance(solver, Magnus))[1]
     order, march = solver.order(term), marched(M, solver)
     ns = STEPS[order]
+    if isinstance(solver, Projected) and isinstance(M, SPD):  # in plain coordinates the leading term leads later there
+        ns = tuple(4 * n for n in ns)
     times = tuple(t for n in ns for t in np.minimum(T * (1 - 1 / n + THETAS / n), T))
     exact = reference(M, isinstance(solver, Magnus), times).reshape(len(ns), len(THETAS), POINTS, -1)
     ends, dense, estimates, off = (np.stack(a) for a in zip(*map(march, ns), strict=True))
@@ -350,12 +356,21 @@ def test_steps_commute_with_rotations(solver):
         (RKMK(diffrax.Bosh3()), SO3, jnp.float64),
         (CommutatorFree(4), S2, jnp.float64),
         (CommutatorFree(4), SO3, jnp.float32),
+        (Projected(diffrax.Tsit5()), SO3, jnp.float64),
+        (Projected(diffrax.Bosh3()), SO3, jnp.float32),
+        (Projected(diffrax.Bosh3()), S2, jnp.float64),
     ],
     ids=repr,
 )
 def test_a_hundred_thousand_steps_stay(solver, M, dtype):
     solver, h = solver.on(M), jnp.asarray(0.05, dtype)
-    term = AlgebraTerm(lambda t, y, args: jnp.stack([y.ravel()[1], 1 + y.ravel()[0], jnp.sin(t)]))
+
+    def xi(t, y, args):
+        return jnp.stack([y.ravel()[1], 1 + y.ravel()[0], jnp.sin(t)])
+
+    # `Projected` asks for tangents.
+    tangent = diffrax.ODETerm(lambda t, y, args: M.motions.generator(xi(t, y, args), y))
+    term = tangent if isinstance(solver, Projected) else AlgebraTerm(xi)
 
     def body(i, carry):
         y, state, worst = carry
