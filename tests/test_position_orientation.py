@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from equivax.dynamics import Flow, Splitting, Steps
-from equivax.fields import AbstractField, PositionOrientationField, summands
+from equivax.fields import (
+    AbstractField,
+    GaussianJet,
+    InvariantReadout,
+    LeftInvariantLayer,
+    PositionOrientationField,
+    summands,
+)
 from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance_by_element
 from equivax.symmetry import SO, TrivialAction, rotation
@@ -17,6 +24,7 @@ KEY = jax.random.key(1)
 N = 8
 GRID = PixelGrid(24, 24)
 SIGMA = 1.0
+TABLE = np.linspace(-1.0, 3.0, 100_001)  # where silu grows
 
 
 def field(*parts, copies=1, grid=GRID, sigma=SIGMA, **coefficients):
@@ -81,8 +89,7 @@ def test_the_circle_diffuses_its_frequencies():
 def test_dilation_grows_erosion_shrinks_and_they_are_dual():
     u = blob() + 0.3 * blob(1.5, (3.0, -2.0))
     dilation, erosion = field("dilation"), field("erosion")
-    same = eqx.tree_at(lambda f: f.coefficients, erosion, dilation.coefficients)
-    same = eqx.tree_at(lambda f: f.coefficients.stack.erosion, same, dilation.coefficients.stack.dilation)
+    same = eqx.tree_at(lambda f: f.coefficients.stack.erosion, erosion, dilation.coefficients.stack.dilation)
     grow = dilation(0.0, u)
     assert float(grow.min()) >= 0
     assert float(grow.max()) > 0.03
@@ -116,6 +123,47 @@ def test_quarter_turns_are_exact_and_eighths_converge():
     assert exact < 1e-10
     assert coarse > 1e-8, "nothing to converge"
     assert np.log2(coarse / fine) > 1.5
+
+
+def left_invariant(target=GRID, order=2, copies=1, multiple=1, sigma=1.5):
+    return LeftInvariantLayer(N, copies, GaussianJet(GRID, target, order, sigma), multiple=multiple, key=KEY)
+
+
+def test_a_layer_differentiates_along_and_across_the_orientation():
+    layer, width, sigma = left_invariant(), 2.0, 1.5
+    u = blob(width, (1.0, -0.5))
+    # A Gaussian smoothed by a Gaussian is one again, and its derivatives are polynomials times it.
+    p, wide = GRID.points - np.asarray([1.0, -0.5]), width**2 + sigma**2
+    smooth = width**2 / wide * np.exp(-(p**2).sum(1) / (2 * wide))
+    for jet, polynomial in (
+        (1, lambda a, b: -sigma * a / wide),
+        (2, lambda a, b: -sigma * b / wide),
+        (4, lambda a, b: sigma**2 * a * b / wide**2),
+    ):
+        chosen = eqx.tree_at(lambda f, jet=jet: f.weights, layer, jnp.zeros((1, 1, 6)).at[0, 0, jet].set(0.1))
+        out, factor = np.asarray(chosen(u)), set()
+        for k in range(N):
+            a, b = (p @ rotation(-2 * np.pi * k / N).T).T  # along and across
+            wanted = polynomial(a, b) * smooth
+            linear = np.interp(out[:, k], np.asarray(jax.nn.silu(TABLE)), TABLE)
+            near = np.abs(wanted) > 0.3 * np.abs(wanted).max()
+            factor |= set(np.round(linear[near] / wanted[near], 3))
+        assert max(factor) - min(factor) < 2e-3, "one factor of the jet's coordinates, at all points and orientations"
+        assert min(factor) > 0
+
+
+def test_layers_and_readouts_commute_with_quarter_turns():
+    layer = left_invariant(PixelGrid(12, 12, 2.0), copies=2, multiple=2)
+    u = jax.random.normal(KEY, (GRID.size, 2 * N))
+    exact = {v.name: v.error for v in equivariance_by_element(layer, layer.action_in, layer.action_out, u)}
+    assert max(error for name, error in exact.items() if "45" not in name and "135" not in name) < 1e-10
+    readout = InvariantReadout(left_invariant(PixelGrid(1, 1), copies=2, multiple=3, sigma=6.0))
+    assert readout.size == 2 * 3 * 2
+    quarter = layer.action_in(rotation(np.pi / 2), u)
+    np.testing.assert_allclose(readout(quarter), readout(u), rtol=0, atol=1e-10)
+    assert float(jnp.abs(readout(u[::-1]) - readout(u)).max()) > 1e-4, "turned in the plane without the orientations"
+    with pytest.raises(ValueError, match="a layer to one point"):
+        InvariantReadout(layer)
 
 
 class Turn(AbstractField):

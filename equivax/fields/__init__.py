@@ -58,6 +58,7 @@ from ._invariants import DifferentialInvariantField as DifferentialInvariantFiel
 from ._jets import GaussianJet as GaussianJet
 from ._jets import in_turned_frame as in_turned_frame
 from ._knots import Knots as Knots
+from ._left_invariant import LeftInvariantLayer as LeftInvariantLayer
 from ._materialise import DenseBias as DenseBias
 from ._materialise import DenseLinear as DenseLinear
 from ._materialise import DenseOperator as DenseOperator

@@ -1,11 +1,13 @@
 """Convection, diffusion, dilation and erosion on the space of positions and orientations."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from .._types import Key, RealScalar, Signal
@@ -22,21 +24,29 @@ PARTS = ("convection", "diffusion", "dilation", "erosion", "mixing")
 class _Coefficients(eqx.Module):
     """What is learned at one moment: three numbers for each copy and part, and a matrix between copies."""
 
-    convection: Float[Array, "copies 3"]
-    diffusion: Float[Array, "copies 3"]
-    dilation: Float[Array, "copies 3"]
-    erosion: Float[Array, "copies 3"]
-    mixing: Float[Array, "copies copies"]
+    convection: Float[Array, "copies 3"] | None = None
+    diffusion: Float[Array, "copies 3"] | None = None
+    dilation: Float[Array, "copies 3"] | None = None
+    erosion: Float[Array, "copies 3"] | None = None
+    mixing: Float[Array, "copies copies"] | None = None
 
-    def __init__(self, copies: int, *, key: Key):
-        keys = jax.random.split(key, 3)
-        self.convection = 0.5 * jax.random.normal(keys[0], (copies, 3), jnp.float32)
-        # Softplus of these: a third at first, different from copy to copy.
-        self.diffusion = jnp.full((copies, 3), -2.0, jnp.float32)
-        self.dilation, self.erosion = (
-            -1.0 + 0.5 * jax.random.normal(k, (copies, 3), jnp.float32) for k in jax.random.split(keys[1])
-        )
-        self.mixing = jax.random.normal(keys[2], (copies, copies), jnp.float32) / np.float32(np.sqrt(copies))
+    def __init__(self, copies: int, parts: tuple[str, ...], *, key: Key):
+        keys = dict(zip(PARTS, jax.random.split(key, len(PARTS)), strict=True))
+
+        def drawn(part: str, *shape: int) -> Float[Array, "..."]:
+            return jax.random.normal(keys[part], shape, jnp.float32)
+
+        if "convection" in parts:
+            self.convection = 0.5 * drawn("convection", copies, 3)
+        # Softplus of these: a tenth, and a third at first, different from copy to copy.
+        if "diffusion" in parts:
+            self.diffusion = jnp.full((copies, 3), -2.0, jnp.float32)
+        if "dilation" in parts:
+            self.dilation = -1.0 + 0.5 * drawn("dilation", copies, 3)
+        if "erosion" in parts:
+            self.erosion = -1.0 + 0.5 * drawn("erosion", copies, 3)
+        if "mixing" in parts:
+            self.mixing = drawn("mixing", copies, copies) / np.float32(np.sqrt(copies))
 
 
 class PositionOrientationField(AbstractField):
@@ -93,7 +103,7 @@ class PositionOrientationField(AbstractField):
             raise ValueError(f"Derivatives along the circle need at least 3 orientations; received n = {n}.")
         if unknown := [part for part in parts if part not in PARTS]:
             raise ValueError(f"Unknown part {unknown[0]!r}; there are {', '.join(PARTS)}.")
-        self.coefficients = Knots(lambda k: _Coefficients(copies, key=k), knots, t0, t1, key=key)
+        self.coefficients = Knots(lambda k: _Coefficients(copies, tuple(parts), key=k), knots, t0, t1, key=key)
         self.n, self.copies, self.parts, self.window, self.epsilon = n, copies, tuple(parts), window, epsilon
         self.jet = GaussianJet(grid, grid, 2 if "diffusion" in parts else 1, sigma)
 
@@ -103,48 +113,74 @@ class PositionOrientationField(AbstractField):
         return SignalAction(self.copies * regular(Cyclic(self.n)), self.jet.source)
 
     def __call__(self, t: RealScalar, x: Signal, args: Any = None) -> Signal:
-        k = self.coefficients(t)
-        u = x.reshape(-1, self.copies, self.n)
-        first, second = self._frame(x)
-        rate = jnp.zeros_like(u)
+        k = jax.tree.map(lambda w: w.astype(x.dtype), self.coefficients(t))
+        jets = self._jets(x)
+        # What is linear is a number for each derivative and channel, and a matrix over the fibre.
+        rate, fibre = jnp.zeros_like(x), jnp.zeros((self.copies, self.n, self.copies, self.n), x.dtype)
+        turn, twice = (jnp.asarray(m, x.dtype) for m in _circle(self.n))
         if "convection" in self.parts:
-            rate -= _along(k.convection, first)
+            rate -= _weighted(self._vector(k.convection), jets[1:3])
+            fibre -= self._on_each_copy(k.convection[:, 2], turn)
         if "diffusion" in self.parts:
-            rate += _along(jax.nn.softplus(k.diffusion), second)
-        if "dilation" in self.parts:
-            rate += self._length(k.dilation, first)
-        if "erosion" in self.parts:
-            rate -= self._length(k.erosion, first)
+            d = jax.nn.softplus(k.diffusion)
+            rate += _weighted(self._form(d), jets[3:])
+            fibre += self._on_each_copy(d[:, 2], twice)
         if "mixing" in self.parts:
-            rate += jnp.einsum("pcn,cd->pdn", u, k.mixing.astype(u.dtype))
-        rate = rate.reshape(x.shape)
+            fibre += jnp.einsum("cd,mn->cmdn", k.mixing, jnp.eye(self.n, dtype=x.dtype))
+        if {"convection", "diffusion", "mixing"} & set(self.parts):
+            rate += x @ fibre.reshape(x.shape[-1], x.shape[-1])
+        if {"dilation", "erosion"} & set(self.parts):
+            dx, dy = jets[1:3]
+            about = (x.reshape(-1, self.n) @ turn.T).reshape(x.shape)
+            squares = (dx**2, dx * dy, dy**2, about**2)
+            if "dilation" in self.parts:
+                rate += self._length(k.dilation, squares)
+            if "erosion" in self.parts:
+                rate -= self._length(k.erosion, squares)
         return rate if self.window is None else rate * jnp.asarray(self.window(self.jet.source), x.dtype)
 
-    def _length(self, weights: Array, frame: Float[Array, "3 points copies n"]) -> Float[Array, "points copies n"]:
-        square = _along(jax.nn.softplus(weights), frame**2)
-        return jnp.sqrt(square + self.epsilon**2) - self.epsilon
-
-    def _frame(self, x: Signal) -> tuple[Float[Array, "3 points copies n"], Float[Array, "3 points copies n"]]:
-        """$A_i u$ and $A_i^2 u$, of which the second is only right where jets of second order are taken."""
-        jets = self.jet(x).reshape(self.jet.size, -1, self.copies, self.n)
+    def _jets(self, x: Signal) -> Float[Array, "jets points channels"]:
+        """Derivatives along x and y in units of `sigma`: u, u_x, u_y, then u_xx, u_xy, u_yy where diffusion wants them."""
         # The Gaussian of a jet has the mass 2 pi, its coordinates have factors: both are taken out.
-        factors = [2 * np.pi * f for row in jet_factors(self.jet.order) for f in row]
-        angles = 2 * np.pi * np.arange(self.n) / self.n
-        c, s = (jnp.asarray(f(angles), x.dtype)[None, None, :] for f in (np.cos, np.sin))
-        dx, dy = jets[1] / factors[1], jets[2] / factors[2]
-        u = x.reshape(-1, self.copies, self.n)
-        turn, twice = (jnp.asarray(m, x.dtype) for m in _circle(self.n))
-        first = jnp.stack([c * dx + s * dy, -s * dx + c * dy, u @ turn.T])
-        if self.jet.order < 2:
-            return first, first
-        xx, xy, yy = (jets[i] / factors[i] for i in (3, 4, 5))
-        along = c * c * xx + 2 * c * s * xy + s * s * yy
-        across = s * s * xx - 2 * c * s * xy + c * c * yy
-        return first, jnp.stack([along, across, u @ twice.T])
+        factors = [1 / (2 * np.pi * f) for row in jet_factors(self.jet.order) for f in row]
+        return self.jet(x) * jnp.asarray(factors, x.dtype)[:, None, None]
+
+    def _vector(self, c: Float[Array, "copies 3"]) -> Float[Array, "2 channels"]:
+        r"""$c_1 A_1 + c_2 A_2$ along x and y."""
+        cos, sin = self._axes(c.dtype)
+        one, two = c[:, :1], c[:, 1:2]
+        return jnp.stack([one * cos - two * sin, one * sin + two * cos]).reshape(2, -1)
+
+    def _form(self, d: Float[Array, "copies 3"]) -> Float[Array, "3 channels"]:
+        r"""$d_1 A_1^2 + d_2 A_2^2$ along xx, xy and yy."""
+        cos, sin = self._axes(d.dtype)
+        one, two = d[:, :1], d[:, 1:2]
+        form = [one * cos**2 + two * sin**2, 2 * cos * sin * (one - two), one * sin**2 + two * cos**2]
+        return jnp.stack(form).reshape(3, -1)
+
+    def _length(
+        self, weights: Float[Array, "copies 3"], squares: Sequence[Float[Array, "points channels"]]
+    ) -> Float[Array, "points channels"]:
+        a = jax.nn.softplus(weights)
+        form = jnp.concatenate([self._form(a), jnp.repeat(a[:, 2], self.n)[None]])
+        return jnp.sqrt(_weighted(form, squares) + self.epsilon**2) - self.epsilon
+
+    def _axes(self, dtype: DTypeLike) -> tuple[Float[Array, "1 n"], Float[Array, "1 n"]]:
+        angles = 2 * np.pi * np.arange(self.n)[None] / self.n
+        return jnp.asarray(np.cos(angles), dtype), jnp.asarray(np.sin(angles), dtype)
+
+    def _on_each_copy(
+        self, c: Float[Array, " copies"], matrix: Float[Array, "n n"]
+    ) -> Float[Array, "copies n copies n"]:
+        """A matrix along the circle, times a number for each copy, to be multiplied from the left."""
+        return jnp.einsum("c,cd,mn->cndm", c, jnp.eye(self.copies, dtype=c.dtype), matrix)
 
 
-def _along(weights: Array, frame: Float[Array, "3 points copies n"]) -> Float[Array, "points copies n"]:
-    return jnp.einsum("ci,ipcn->pcn", weights.astype(frame.dtype), frame)
+def _weighted(
+    weights: Float[Array, "k channels"], signals: Iterable[Float[Array, "points channels"]]
+) -> Float[Array, "points channels"]:
+    # Written as sums that XLA fuses; the products of a contraction over so few would be slower.
+    return sum((w[None] * v for w, v in zip(weights, signals, strict=True)), jnp.zeros(()))  # type: ignore[return-value]
 
 
 def _circle(n: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:

@@ -5,10 +5,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._numerics import safe_norm
-from .._types import Key, Signal
-from ..geometry import PixelGrid
+from .._types import Signal
 from ..symmetry import AbstractRep
-from ._jets import GaussianJet
+from ._left_invariant import LeftInvariantLayer
 from ._nonlinear import split_blocks
 from ._steerable import SteerableLayer
 
@@ -41,23 +40,25 @@ class InvariantPooling(eqx.Module):
 
 
 class InvariantReadout(eqx.Module):
-    r"""Invariants of a signal about the centre of its grid.
+    r"""Invariants of a signal about the centre of its grid: a layer to one point, pooled over the group.
 
-    The jet of the signal at the origin, through a Gaussian as wide as the grid, is mapped by one steerable operator to
-    features at a point, $u \mapsto s(P(\partial)\,u\,(0) + b)$, and these are pooled over the group. Invariant under the
-    group acting about the centre. (It is not invariant under translations; the jet sees where things are.)
+    With a `GaussianJet` as wide as the grid, the layer takes the jet of the signal at the origin to features there,
+    $u \mapsto s(P(\partial)\,u\,(0) + b)$. Invariant under the group acting about the centre. (It is not invariant under
+    translations; the jet sees where things are.)
 
-    - `rep_in`, `rep`: the fibres of the signal and of the features at the point.
-    - `order`, `sigma`: of the jet at the centre.
+    **Raises:** `ValueError` for a layer whose target is more than one point.
     """
 
-    layer: SteerableLayer
+    layer: SteerableLayer | LeftInvariantLayer
     pooling: InvariantPooling
 
-    def __init__(self, rep_in: AbstractRep, rep: AbstractRep, grid: PixelGrid, *, order: int, sigma: float, key: Key):
-        point = PixelGrid(1, 1, grid.spacing)
-        self.layer = SteerableLayer(rep_in, rep, GaussianJet(grid, point, order, sigma), key=key)
-        self.pooling = InvariantPooling(rep)
+    def __init__(self, layer: SteerableLayer | LeftInvariantLayer):
+        if layer.target.size != 1:
+            raise ValueError(
+                f"A read-out takes a layer to one point; received one to a grid of {layer.target.shape}. Make it with the "
+                "target PixelGrid(1, 1, spacing), or pool its output with InvariantPooling yourself."
+            )
+        self.layer, self.pooling = layer, InvariantPooling(layer.action_out.rep)
 
     @property
     def size(self) -> int:

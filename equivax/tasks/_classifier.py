@@ -269,14 +269,9 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         down,
         flow(coarse_half, coarse, config.coarse_order, config.coarse_steps, 0.5, 1.0, keys[3]),
     )
-    readout = InvariantReadout(
-        coarse_rep,
-        features(group, copies * config.read_width),
-        finer[coarse],
-        order=config.read_order,
-        sigma=size / 3.5,
-        key=keys[4],
-    )
+    centre = GaussianJet(finer[coarse], PixelGrid(1, 1, finer[coarse].spacing), config.read_order, size / 3.5)
+    read_rep = features(group, copies * config.read_width)
+    readout = InvariantReadout(SteerableLayer(coarse_rep, read_rep, centre, key=keys[4]))
     head = eqx.nn.MLP(
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
     )
