@@ -15,6 +15,8 @@ Signal = Float[Array, "_points _channels"]
 # An element of a matrix group, and of its Lie algebra.
 Element = Float[Array | np.ndarray, "d d"]
 AlgebraElement = Float[Array | np.ndarray, "d d"]
+# A linear map of the plane by its rows, in numbers that can be compared and hashed.
+LinearMap = tuple[tuple[float, float], tuple[float, float]]
 # A stack of matrices, as generators come; algebra is done in NumPy float64 at construction.
 # How many there are is not bound to a name: two stacks in one signature differ in it.
 Matrices = Float[np.ndarray, "_k d d"]
@@ -31,6 +33,7 @@ __all__ = [
     "Float",
     "Int",
     "Key",
+    "LinearMap",
     "Matrices",
     "Point",
     "PyTree",

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from equivax.data import rotate
-from equivax.fields import Disc, GaussianJet, ScaleLift, SteerableLayer
+from equivax.fields import AffineLift, Disc, GaussianJet, SteerableLayer, looks
 from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance, rejects
 from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
 from equivax.tasks import ModelConfig, TaskError, audit, build_classifier, cross_entropy
-from equivax.tasks._audit import _scaling
+from equivax.tasks._audit import _moves
 from equivax.tasks._named import symmetry_named
 from equivax.tasks._refinement import convergence
 from equivax.tasks._weights import split
@@ -129,17 +129,16 @@ def test_a_change_of_scale_is_a_shift_along_the_scales():
     for pixels in (28, 56):
         image, coarse = PixelGrid(pixels, pixels, 28 / pixels), PixelGrid(12, 12, 28 / 12)
         jet = GaussianJet(image, coarse, 4, 1.75)
-        lift = ScaleLift(
-            SteerableLayer(trivial(group), regular(group), jet, window=Disc(10.5, 14.0), key=jax.random.key(0)), 4
-        )
+        layer = SteerableLayer(trivial(group), regular(group), jet, window=Disc(10.5, 14.0), key=jax.random.key(0))
+        lift = AffineLift(layer, looks(4))
         small, large = lift(blobs(image, 1.0)), lift(blobs(image, 2**0.5))
         errors.append(float(jnp.abs(large[:-1] - small[1:]).max() / jnp.abs(large).max()))
-        np.testing.assert_allclose(small[0], lift.layer(blobs(image, 1.0)), atol=1e-12)
+        np.testing.assert_allclose(small[0], layer(blobs(image, 1.0)), atol=1e-12)
     # Beyond the narrowest pixels only the tails are left that the border of the image cuts off.
     assert errors[1] < min(1e-4, errors[0] / 100)
     assert float(jnp.abs(large - small).max() / jnp.abs(large).max()) > 0.1
     with pytest.raises(ValueError, match=r"under 0.4 of the grid's spacing"):
-        ScaleLift(lift.layer, 9)
+        AffineLift(lift.layer, looks(9))
 
 
 def test_a_hyperbolic_evolution_is_as_invariant_as_a_parabolic_one(noise):
@@ -172,16 +171,17 @@ def test_averages_over_turns_keep_reflections(noise):
 
 
 @pytest.mark.parametrize(
-    ("name", "order", "scales", "numbers"), [("similarity", 8, 4, 16), ("scale", 1, 4, 16), ("C8", 8, 1, 16)]
+    ("name", "order", "maps", "numbers"),
+    [("similarity", 8, 4, 16), ("scale", 1, 4, 16), ("affine", 8, 15, 16), ("C8", 8, 1, 16)],
 )
-def test_symmetries_with_changes_of_scale_have_names(name, order, scales, numbers):
+def test_symmetries_with_changes_of_scale_have_names(name, order, maps, numbers):
     def build(**changes):
         config = dataclasses.replace(SMALL, group=name, fine_width=2, **changes)
         return eqx.filter_eval_shape(lambda key: build_classifier(config, key=key), jax.random.key(0))
 
     model = build()
-    assert (model.group.order, model.scales, model.cascade.stages[1].field.rep.dim) == (order, scales, numbers)
-    assert build(scales=2).scales == 2
+    assert (model.group.order, len(model.maps), model.cascade.stages[1].field.rep.dim) == (order, maps, numbers)
+    assert len(build(scales=2).maps) == (10 if name == "affine" else 2)
     # Whoever gives up turns does not get them back by an average over turns.
     assert len(model.turns) == (1 if order == 1 else 2)
 
@@ -200,15 +200,19 @@ def test_convergence_is_asked_for_at_angles_of_the_group(name, degrees, algebrai
     assert found["algebraic_error"] == algebraic
 
 
-@pytest.mark.parametrize("size", [SIZE, 3 * SIZE])
-def test_the_audit_asks_whether_a_change_of_scale_is_a_shift(size, monkeypatch):
-    config = dataclasses.replace(SMALL, group="C4", scales=2)
+@pytest.mark.parametrize(
+    ("size", "group", "scales"), [(SIZE, "C4", 2), (3 * SIZE, "C4", 2), (2 * SIZE, "affine", 1)], ids=str
+)
+def test_the_audit_asks_whether_a_change_of_scale_is_a_shift_and_a_stretch_one_of_look(
+    size, group, scales, monkeypatch
+):
+    config = dataclasses.replace(SMALL, group=group, scales=scales)
     model = build_classifier(config, size=size, key=jax.random.key(0))
-    (verdict,) = _scaling(model, config, (1, 2), jax.random.key(4))
+    (verdict,) = _moves(model, config, (1, 2), jax.random.key(4))
     assert verdict.passed, verdict
     # The same at every scale: features that do not know what a scale is.
-    monkeypatch.setattr(ScaleLift, "jets", lambda lift: (lift.layer.operator.jet,) * lift.scales)
-    (verdict,) = _scaling(model, config, (1, 2), jax.random.key(4))
+    monkeypatch.setattr(AffineLift, "jets", lambda lift: (lift.layer.operator.jet,) * len(lift.maps))
+    (verdict,) = _moves(model, config, (1, 2), jax.random.key(4))
     assert not verdict.passed, verdict
 
 
@@ -242,7 +246,10 @@ def test_more_steps_of_the_same_field_converge():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"group": "X7"}, "'X7' is not known here. Use C<n> .* or O2; on whole images also scale, or similarity"),
+        (
+            {"group": "X7"},
+            "'X7' is not known here. Use C<n> .* or O2; on whole images also scale, similarity .*, affine",
+        ),
         ({"solver": "Leapfrog"}, "Leapfrog"),
         ({"rtol": 1e-3}, "error estimate"),
         ({"scales": 0}, "scales is 0"),

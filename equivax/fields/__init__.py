@@ -1,5 +1,7 @@
 """Maps that respect the action: intertwiners, nonlinearities, steerable operators, and the fields made of them."""
 
+from ._affine_lift import AffineLift as AffineLift
+from ._affine_lift import looks as looks
 from ._augmented import AbstractLift as AbstractLift
 from ._augmented import Augmentation as Augmentation
 from ._augmented import Augmented as Augmented
@@ -64,6 +66,7 @@ from ._materialise import DenseLinear as DenseLinear
 from ._materialise import DenseOperator as DenseOperator
 from ._materialise import materialise as materialise
 from ._monotone import Monotone as Monotone
+from ._moved_jet import MovedJet as MovedJet
 from ._moving_frame import MovingFrame as MovingFrame
 from ._moving_frame import boost_frame as boost_frame
 from ._moving_frame import columns_frame as columns_frame
@@ -100,7 +103,6 @@ from ._restrict import restrict as restrict
 from ._reynolds import ReynoldsField as ReynoldsField
 from ._scalar_field import ScalarField as ScalarField
 from ._scalar_potential import ScalarPotential as ScalarPotential
-from ._scale_lift import ScaleLift as ScaleLift
 from ._second_order import SecondOrderField as SecondOrderField
 from ._second_order import Vertical as Vertical
 from ._solved_frame import solved_frame as solved_frame

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._types import LinearMap
+from ..fields import looks
 from ..geometry import Euclidean, PixelGrid
 from ..laws import Verdict, VerdictTable, equivariance, equivariance_by_element, rejects
 from ..symmetry import REFLECTION, Dihedral, SignalAction, TrivialAction, rotation, trivial
@@ -32,13 +34,15 @@ def audit(
       interpolation enters. For angles in the group what is left is the error of discretisation, which falls as the same
       weights are sampled on grids `refinements` times as fine; for other angles a finite group leaves an algebraic error,
       which does not.
+    - Changes of scale and stretches, where the image is looked at through them: a picture moved by one before it is sampled is
+      lifted to the same features at other looks, up to an error that falls in the same way.
 
     **Returns:** `verdicts`, a list of dictionaries; `equivariance`, error by group element; `angles` with the errors at each
     refinement; `refinement` with sizes, errors and the observed `order`.
     """
     grid, group = model.grid, model.group
     # A picture like those the model was trained on: on noise a trained network may saturate, and prove nothing.
-    picture = grid.flatten(_in_channels(_picture(grid, 0.0, key), config.channels))
+    picture = grid.flatten(_in_channels(_picture(grid, np.eye(2), key), config.channels))
     on_images = SignalAction(config.channels * trivial(group), grid)
     on_logits = TrivialAction(group, Euclidean(config.classes))
     logits = _Logits(model, grid)
@@ -58,7 +62,7 @@ def audit(
     angles = _by_angle(model, config, refinements, key)
     refinement = convergence(angles, group, config.fine, refinements, ROUNDING_FLOOR)
     verdicts += convergence_verdict(refinement, "|f_h(g u) - f_h(u)| = O(h^p), p >= 2")
-    verdicts += _scaling(model, config, refinements, key)
+    verdicts += _moves(model, config, refinements, key)
     return {
         "verdicts": verdicts.to_dicts(),
         "equivariance": {v.name: v.error for v in by_element},
@@ -100,7 +104,9 @@ def _by_angle(
     result: dict[str, list[float]] = {"degrees": degrees.tolist()}
     for factor in refinements:
         finer = _refined(model, config, factor)
-        pictures = [_in_channels(_picture(finer.grid, a, key), config.channels) for a in np.deg2rad(degrees)]
+        pictures = [
+            _in_channels(_picture(finer.grid, R, key), config.channels) for R in map(rotation, np.deg2rad(degrees))
+        ]
         read = eqx.filter_jit(lambda m, u: m.invariants(u))
         values = np.stack([np.asarray(read(finer, picture)) for picture in pictures])
         result[name_of(factor)] = _changes(values)
@@ -119,34 +125,62 @@ def _refined(model: ImageClassifier, config: ModelConfig, factor: int) -> ImageC
     return with_weights_of(model, functools.partial(build_classifier, config, size=model.grid.height, refine=factor))
 
 
-def _scaling(
+def _moves(
     model: ImageClassifier, config: ModelConfig, refinements: tuple[int, ...], key: PRNGKeyArray
 ) -> tuple[Verdict, ...]:
-    """Whether a picture enlarged by one step is lifted to the same features one scale further on."""
-    if model.scales == 1:
-        return ()
-    errors = []
-    for factor in refinements[:2]:
-        finer = _refined(model, config, factor)
-        lift = finer.lift
-        pictures = (_picture(finer.grid, 0.0, key, zoom) for zoom in (0.5, 0.5 * 2**0.5))
-        small, large = (lift(finer.grid.flatten(_in_channels(u, config.channels))) for u in pictures)
-        errors.append(float(jnp.max(jnp.abs(large[:-1] - small[1:])) / jnp.max(jnp.abs(large))))
-    name, statement = "a change of scale is a shift", "(L D u)_k = (L u)_{k+1}"
-    if errors[0] <= ROUNDING_FLOOR:
-        return (Verdict(name, statement, errors[0], 1.0, ROUNDING_FLOOR),)
-    order = float(np.log2(errors[0] / max(errors[-1], 1e-12)) / np.log2(refinements[1] / refinements[0]))
-    statement += " + O(h^p), p >= 2"
-    return (Verdict(name, statement, 2 / max(order, 1e-9), order, 1.0, detail=f"observed order {order:.1f}"),)
+    """Whether a picture that a linear map has moved is lifted to the same features, at other looks."""
+    larger, stretched = np.array(looks(2)[1:]), np.array(looks(1, stretched=True)[1:3])
+    kinds = [
+        ("a change of scale is a shift", "(L D u)_k = (L u)_{k+1}", larger),
+        ("a stretch is a change of look", "(L P u)_A = (L u)_{A P}", stretched),
+    ]
+    verdicts = []
+    for name, statement, moves in kinds:
+        if not all(_pairs(model.maps, B)[0] for B in moves):
+            continue
+        errors = [_of_moves(_refined(model, config, factor), config, moves, key) for factor in refinements[:2]]
+        if errors[0] <= ROUNDING_FLOOR:
+            verdicts.append(Verdict(name, statement, errors[0], 1.0, ROUNDING_FLOOR))
+            continue
+        order = float(np.log2(errors[0] / max(errors[-1], 1e-12)) / np.log2(refinements[1] / refinements[0]))
+        statement += " + O(h^p), p >= 2"
+        detail = f"observed order {order:.1f}"
+        verdicts.append(Verdict(name, statement, 2 / max(order, 1e-9), order, 1.0, detail=detail))
+    return tuple(verdicts)
 
 
-def _picture(grid: PixelGrid, angle: float, key: PRNGKeyArray, zoom: float = 1.0) -> Float[np.ndarray, "height width"]:
-    """A band-limited picture of six blobs inside the disc, scaled and turned (radians), and then sampled."""
+def _of_moves(
+    model: ImageClassifier, config: ModelConfig, moves: Float[np.ndarray, "n 2 2"], key: PRNGKeyArray
+) -> float:
+    r"""$\max |(L\, T_B u)_A - (L u)_{AB}|$ over moves B and looks A, relative to the largest feature."""
+    lift, half = eqx.filter_jit(lambda u: model.lift(u)), 0.5 * np.eye(2)
+
+    def lifted(move: Float[np.ndarray, "2 2"]) -> Float[Array, "maps points channels"]:
+        return lift(model.grid.flatten(_in_channels(_picture(model.grid, move @ half, key), config.channels)))
+
+    before, worst = lifted(np.eye(2)), 0.0
+    for B in moves:
+        after, (looked, meant) = lifted(B), _pairs(model.maps, B)
+        change = jnp.max(jnp.abs(after[jnp.array(looked)] - before[jnp.array(meant)])) / jnp.max(jnp.abs(after))
+        worst = max(worst, float(change))
+    return worst
+
+
+def _pairs(maps: tuple[LinearMap, ...], B: Float[np.ndarray, "2 2"]) -> tuple[list[int], list[int]]:
+    """Where A stands among the maps and where A B does, for all A for which both are there."""
+    products, found = np.array(maps) @ B, np.array(maps)
+    same = np.max(np.abs(products[:, None] - found[None]), axis=(2, 3)) < 1e-9
+    looked, meant = np.nonzero(same)
+    return looked.tolist(), meant.tolist()
+
+
+def _picture(grid: PixelGrid, move: Float[np.ndarray, "2 2"], key: PRNGKeyArray) -> Float[np.ndarray, "height width"]:
+    """A band-limited picture of six blobs inside the disc, moved by a linear map, and then sampled."""
     centre_key, height_key = jax.random.split(key)
     side = grid.height * grid.spacing
     centres = np.asarray(jax.random.ball(centre_key, 2, shape=(6,)), np.float64) * side / 4
     heights = np.asarray(jax.random.uniform(height_key, (6,), minval=0.4, maxval=1.0), np.float64)
-    distances = np.linalg.norm((grid.points @ rotation(angle))[:, None] / zoom - centres, axis=-1)
+    distances = np.linalg.norm((grid.points @ np.linalg.inv(move).T)[:, None] - centres, axis=-1)
     return (np.exp(-(distances**2) / 2 / (side / 14) ** 2) @ heights).reshape(grid.shape)
 
 

@@ -8,19 +8,22 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import tyro
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from .._types import LinearMap
 from ..dynamics import Cascade, Flow, Steps
 from ..fields import (
     AbstractField,
+    AffineLift,
     DifferentialInvariantField,
     Disc,
     GaussianJet,
     InvariantReadout,
-    ScaleLift,
     SteerableLayer,
     WaveField,
+    looks,
 )
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, AbstractRep, rotation, trivial
@@ -37,7 +40,8 @@ class ModelConfig:
 
     group: str = "C8"
     """The group acting on the image: C<n>, D<n> (regular features), SO2 or O2 (irreducible features); scale, for changes of
-    scale alone, on eight times as many copies of a feature that is one number; similarity, for those and C8."""
+    scale alone, on eight times as many copies of a feature that is one number; similarity, for those and C8; affine, for those
+    and stretches: fifteen looks at an image, at as many times the cost of C8."""
     fine: int = 12
     """Pixels across the first grid that the signal evolves on."""
     coarse: int = 6
@@ -80,7 +84,8 @@ class ModelConfig:
     costs the time, is the same for all (Inoue, Multi-sample dropout, 2019)."""
     scales: int | None = None
     """Scales, a factor of the root of 2 apart, at which the image is looked at with the same weights; 4 reach down to objects
-    of a third of the size. By default 4 where the group has changes of scale, else 1."""
+    of a third of the size. By default 4 where the group has changes of scale, 3 where it has stretches as well, of which there
+    are four at each scale, else 1."""
     turns: int = 2
     """Predictions are averaged over so many turns of the image between two of a finite group, if it has four or more: they are
     invariant under a group that has so many times more, as far as pixels allow, at so many times the cost. Training is not
@@ -97,8 +102,8 @@ class ImageClassifier(eqx.Module):
     `model(image)` takes one square image `(size, size)` of grey values in [0, 1], or `(size, size, channels)` in colour, and
     returns the logits `(classes,)`; with a `key` it drops features out, as in training, and returns `(draws, classes)` for
     several draws of the invariants that are left out. The grids of the evolution divide
-    the square of the image, whatever its size: more pixels are finer samples of the same picture. With several `scales` the
-    lift is a `ScaleLift`, and invariants are the largest over the scales.
+    the square of the image, whatever its size: more pixels are finer samples of the same picture. With several `maps`
+    the lift is an `AffineLift`: the image is looked at as each of them moves it, and invariants are the largest over the looks.
 
     Without a key the logits are a Reynolds average over `turns`, pairs of an angle and a weight, that stand for the cosets of a
     finite group in a larger one, $\sum_j w_j\, \mathrm{logits}(R_j u)$: what is left of the algebraic error of the
@@ -110,7 +115,7 @@ class ImageClassifier(eqx.Module):
     head: eqx.nn.MLP
     head_dropout: float = eqx.field(static=True)
     draws: int = eqx.field(static=True, default=1)
-    scales: int = eqx.field(static=True, default=1)
+    maps: tuple[LinearMap, ...] = eqx.field(static=True, default=looks(1))
     turns: tuple[tuple[float, float], ...] = eqx.field(static=True, default=((0.0, 1.0),))
 
     @property
@@ -124,11 +129,11 @@ class ImageClassifier(eqx.Module):
         return self.cascade.action_in.group
 
     @property
-    def lift(self) -> ScaleLift:
-        """The first layer of the cascade, at each scale."""
+    def lift(self) -> AffineLift:
+        """The first layer of the cascade, of the image as each map moves it."""
         layer = self.cascade.stages[0]
         assert isinstance(layer, SteerableLayer)
-        return ScaleLift(layer, self.scales)
+        return AffineLift(layer, self.maps)
 
     def __call__(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
@@ -144,9 +149,9 @@ class ImageClassifier(eqx.Module):
     def invariants(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " m"]:
-        """The invariants that the classes are decided on: of several scales, the largest of each."""
+        """The invariants that the classes are decided on: of several looks, the largest of each."""
         u = self.grid.flatten(image)
-        if self.scales == 1:
+        if self.maps == looks(1):
             return self.readout(self.cascade(u, key))
         rest = Cascade(self.cascade.stages[1:])
         return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(self.lift(u)), axis=0)
@@ -163,7 +168,7 @@ class ImageClassifier(eqx.Module):
     ) -> list[tuple[float, Float[Array, "h w"]]]:
         """Moments `(t, picture)` of the evolution, `n` of each flow: the feature energy of the signal, as an image.
 
-        Of several scales, at the first.
+        Of several looks, at the first.
         """
         moments = self.cascade.path(self.grid.flatten(image), n)[1:]
         # A lift and a down-sampling take no time: of several moments at one time on one grid the last one counts.
@@ -176,7 +181,7 @@ class ImageClassifier(eqx.Module):
     def count(self, image: Float[Array, "height width *channels"]) -> dict[str, int]:
         """Steps of the solver and evaluations of the field for one prediction: exact for adaptive steps, which depend on it.
 
-        Those of the image as it is, at the first scale, are counted once for each scale and each turn.
+        Those of the image as it is, are counted once for each look and each turn.
         """
         u, steps, evaluations = self.grid.flatten(image), 0, 0
         flows = [stage for stage in self.cascade.stages if isinstance(stage, Flow)]
@@ -189,7 +194,7 @@ class ImageClassifier(eqx.Module):
                 evaluations += n * _evaluations_per_step(stage.solver)
             if adaptive:  # the signal matters to nobody else
                 u = stage(u)
-        passes = self.scales * len(self.turns)
+        passes = len(self.maps) * len(self.turns)
         return {"steps": passes * steps, "function_evaluations": passes * evaluations}
 
 
@@ -202,8 +207,9 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, odd widths
     of a hyperbolic evolution, and images whose pixels are wider than the Gaussians that are to differentiate them.
     """
-    group, scales, copies = symmetry_named(config.group, config.scales)
-    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * 2 ** ((scales - 1) / 2) - 1e-9)
+    group, maps, copies = symmetry_named(config.group, config.scales)
+    largest = max(float(np.linalg.norm(A, 2)) for A in maps)
+    smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * largest - 1e-9)
     if config.turns < 1:
         raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
     if config.head_draws < 1:
@@ -276,7 +282,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=keys[5]
     )
     turns = cosets_of(group, config.turns)
-    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.head_draws, scales, turns)
+    return ImageClassifier(Cascade(stages), readout, head, config.head_dropout, config.head_draws, maps, turns)
 
 
 def _evaluations_per_step(solver: diffrax.AbstractSolver | None) -> int:

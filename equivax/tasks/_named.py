@@ -7,7 +7,9 @@ from typing import NamedTuple
 import diffrax
 import numpy as np
 
+from .._types import LinearMap
 from ..dynamics import InvariantController, Steps
+from ..fields import looks
 from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
 from ._errors import TaskError
 
@@ -46,29 +48,38 @@ def cosets_of(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ..
 
 
 class Symmetry(NamedTuple):
-    """What acts on an image: a group of the plane about its centre, and changes of scale, of which so many are looked at."""
+    """What acts on an image: a group of the plane about its centre, and linear maps by which it is moved to be looked at."""
 
     group: AbstractGroup
-    scales: int
+    maps: tuple[LinearMap, ...]
+    """The identity, changes of scale and stretches (`fields.looks`)."""
     copies: int
     """How many copies of the group's feature have as many numbers as one of C8: 8 for the trivial group, else 1."""
 
 
 def symmetry_named(name: str, scales: int | None) -> Symmetry:
-    """The symmetry that a name means: as for `group_named`, and `scale`, `similarity`, with four scales unless told otherwise.
+    """The symmetry that a name means: as for `group_named`, and `scale`, `similarity`, `affine`.
+
+    The first two have four scales unless told otherwise. The last has three, each of them as it is and in four
+    stretches: fifteen looks.
 
     **Raises:** `TaskError` for any other name, and for no scale at all.
     """
     if scales is not None and scales < 1:
         raise TaskError(f"scales is {scales}; expected 1, for no more than the image itself, or more.")
     if name == "scale":
-        return Symmetry(Cyclic(1), scales or 4, 8)
+        return Symmetry(Cyclic(1), looks(scales or 4), 8)
     if name == "similarity":
-        return Symmetry(Cyclic(8), scales or 4, 1)
+        return Symmetry(Cyclic(8), looks(scales or 4), 1)
+    if name == "affine":
+        return Symmetry(Cyclic(8), looks(scales or 3, stretched=True), 1)
     try:
-        return Symmetry(group_named(name), scales or 1, 1)
+        return Symmetry(group_named(name), looks(scales or 1), 1)
     except TaskError as error:
-        raise TaskError(f"{error}"[:-1] + "; on whole images also scale, or similarity for C8 and scale.") from None
+        raise TaskError(
+            f"{error}"[:-1]
+            + "; on whole images also scale, similarity for C8 and scale, affine for those and stretches."
+        ) from None
 
 
 def features(group: AbstractGroup, width: int) -> AbstractRep:
