@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from equivax.data import rotate
-from equivax.fields import AffineLift, Disc, GaussianJet, SteerableLayer, looks
+from equivax.fields import AffineLift, Disc, GaussianJet, SteerableLayer, looks, summands
 from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance, rejects
 from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
-from equivax.tasks import ModelConfig, TaskError, audit, build_classifier, cross_entropy
+from equivax.tasks import PRESETS, ModelConfig, TaskError, audit, build_classifier, count_parameters, cross_entropy
 from equivax.tasks._audit import _moves
 from equivax.tasks._named import symmetry_named
 from equivax.tasks._refinement import convergence
@@ -150,6 +150,33 @@ def test_a_hyperbolic_evolution_is_as_invariant_as_a_parabolic_one(noise):
     assert model.cascade.actions[1].rep.dim == _model(group="C4", fine_width=2).cascade.actions[1].rep.dim
     loss = eqx.filter_grad(lambda m: jnp.sum(m(noise.reshape(SIZE, SIZE)) ** 2))
     assert float(jnp.abs(loss(model).cascade.stages[3].field.damping)) > 0
+
+
+def test_an_evolution_on_positions_and_orientations_is_invariant_with_few_weights(noise):
+    model = _model(evolution="m2", fine_width=2, coarse_width=2, read_width=4, coarse_steps=2)
+    on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
+    verdict = equivariance(_Logits(model), on_images, on_logits, noise)
+    assert verdict.passed, verdict
+    # A step is one of each field in turn, with the coefficients of its knot.
+    flow, u = model.cascade.stages[3], jax.random.normal(jax.random.key(2), (9, 16), jnp.float32)
+    v = u
+    for t in (1.5, 2.25):
+        for part in summands(flow.field):
+            v = v + 0.75 * part(t, v)
+    np.testing.assert_allclose(flow(u), v, rtol=0, atol=1e-5)
+    assert float(jnp.abs(v - u).max()) > 0.1
+    assert model.count(noise.reshape(SIZE, SIZE)) == {"steps": 6, "function_evaluations": 18}, "two turns, three steps"
+    assert count_parameters(build_classifier(PRESETS["m2"]().model, key=jax.random.key(0))) == 2_872
+    for changes, message in (
+        ({"group": "D8"}, "have turns alone"),
+        ({"group": "SO2"}, "have turns alone"),
+        ({"group": "C2"}, "have turns alone"),
+        ({"coarse_width": 3}, "keeps its copies"),
+        ({"read_width": 3}, "keeps its copies"),
+        ({"rtol": 1e-3, "solver": "Heun"}, "no error to adapt"),
+    ):
+        with pytest.raises(TaskError, match=message):
+            _model(**{"evolution": "m2", "fine_width": 2, "coarse_width": 2, "read_width": 2} | changes)
 
 
 def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):

@@ -327,7 +327,7 @@ CLASSIFYING = [name for name, task in TASKS.items() if task.train == "_image_cla
 @pytest.mark.parametrize("task", CLASSIFYING)
 def test_one_configuration_for_all_images(task):
     presets = TASKS[task].part("presets")
-    assert list(presets) == ["tiny", "small", "default", "best"]
+    assert list(presets) == ["tiny", "small", "default", "best", "m2"]
     for name, make in presets.items():
         config, meant = make(), PRESETS[name]()
         assert (config.preset, config.model, config.train) == (name, meant.model, meant.train)
@@ -337,6 +337,8 @@ def test_one_configuration_for_all_images(task):
         config = parse([], task)
         assert Sizes(config.train_images, config.validation_images, config.test_images) == PROTOCOLS[task].sizes
         assert parse(["--preset", "tiny"], task).train_images == 1_500
+        best, there = parse(["--preset", "best"], task), PROTOCOLS[task].sizes
+        assert (best.train_images, best.validation_images) == (there.train + there.validation, 0)
     assert TASKS[task].part("train") is train_classifier
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .._types import Signal
-from ..fields import SteerableLayer
+from ..fields import LeftInvariantLayer, SteerableLayer
 from ..geometry import PixelGrid
 from ..symmetry import SignalAction
 from ._flow import Flow
@@ -19,12 +19,12 @@ class Cascade(eqx.Module):
     $$ u \xrightarrow{\text{layer}} u_0 \xrightarrow{\text{flow}} u(t_1) \xrightarrow{\text{layer}}
        \cdots \xrightarrow{\text{flow}} u(1) $$
 
-    `stages` alternate as one likes between `Flow`s of fields of signals, which take time, and `SteerableLayer`s, which
-    lift the fibre or coarsen the grid and take none. Equivariant because every stage is. What comes out is a signal again:
+    `stages` alternate as one likes between `Flow`s of fields of signals, which take time, and layers, which lift the fibre or
+    coarsen the grid and take none. Equivariant because every stage is. What comes out is a signal again:
     read it out invariantly to classify, pointwise to segment, or as it is to learn an evolution equation.
     """
 
-    stages: tuple[Flow | SteerableLayer, ...]
+    stages: tuple[Flow | SteerableLayer | LeftInvariantLayer, ...]
 
     @property
     def actions(self) -> tuple[SignalAction, ...]:
@@ -64,7 +64,7 @@ class Cascade(eqx.Module):
         return moments
 
 
-def _ends(stage: Flow | SteerableLayer) -> tuple[SignalAction, SignalAction]:
+def _ends(stage: Flow | SteerableLayer | LeftInvariantLayer) -> tuple[SignalAction, SignalAction]:
     if isinstance(stage, Flow):
         return stage.field.action, stage.field.action  # type: ignore[attr-defined]
     return stage.action_in, stage.action_out

@@ -18,41 +18,43 @@ from ._jets import GaussianJet, jet_factors
 from ._knots import Knots
 from ._window import Disc
 
-PARTS = ("convection", "diffusion", "dilation", "erosion", "mixing")
+PARTS = ("convection", "diffusion", "dilation", "erosion", "mixing", "reaction")
 
 
 class _Coefficients(eqx.Module):
-    """What is learned at one moment: three numbers for each copy and part, and a matrix between copies."""
+    """What is learned at one moment: three numbers for each copy and part, and matrices between copies."""
 
-    convection: Float[Array, "copies 3"] | None = None
-    diffusion: Float[Array, "copies 3"] | None = None
-    dilation: Float[Array, "copies 3"] | None = None
-    erosion: Float[Array, "copies 3"] | None = None
-    mixing: Float[Array, "copies copies"] | None = None
+    convection: Float[Array, "copies 3"] | None
+    diffusion: Float[Array, "copies 3"] | None
+    dilation: Float[Array, "copies 3"] | None
+    erosion: Float[Array, "copies 3"] | None
+    mixing: Float[Array, "copies copies"] | None
+    reaction: Float[Array, "copies copies"] | None
+    bias: Float[Array, " copies"] | None
 
     def __init__(self, copies: int, parts: tuple[str, ...], *, key: Key):
         keys = dict(zip(PARTS, jax.random.split(key, len(PARTS)), strict=True))
 
-        def drawn(part: str, *shape: int) -> Float[Array, "..."]:
-            return jax.random.normal(keys[part], shape, jnp.float32)
+        def drawn(part: str, mean: float, spread: float, columns: int) -> Float[Array, "copies columns"] | None:
+            if part not in parts:
+                return None
+            return mean + spread * jax.random.normal(keys[part], (copies, columns), jnp.float32)
 
-        if "convection" in parts:
-            self.convection = 0.5 * drawn("convection", copies, 3)
+        between = float(1 / np.sqrt(copies))
+        self.convection = drawn("convection", 0.0, 0.5, 3)
         # Softplus of these: a tenth, and a third at first, different from copy to copy.
-        if "diffusion" in parts:
-            self.diffusion = jnp.full((copies, 3), -2.0, jnp.float32)
-        if "dilation" in parts:
-            self.dilation = -1.0 + 0.5 * drawn("dilation", copies, 3)
-        if "erosion" in parts:
-            self.erosion = -1.0 + 0.5 * drawn("erosion", copies, 3)
-        if "mixing" in parts:
-            self.mixing = drawn("mixing", copies, copies) / np.float32(np.sqrt(copies))
+        self.diffusion = drawn("diffusion", -2.0, 0.0, 3)
+        self.dilation = drawn("dilation", -1.0, 0.5, 3)
+        self.erosion = drawn("erosion", -1.0, 0.5, 3)
+        self.mixing = drawn("mixing", 0.0, between, copies)
+        self.reaction = drawn("reaction", 0.0, between, copies)
+        self.bias = jnp.zeros((copies,), jnp.float32) if "reaction" in parts else None
 
 
 class PositionOrientationField(AbstractField):
     r"""The left-invariant evolution on $M_2 = \mathbb{R}^2 \times S^1$ of PDE-based group networks,
 
-    $$ u_t = -\sum_i c_i A_i u + \sum_i d_i A_i^2 u + |A u|_a - |A u|_b + W u, \qquad
+    $$ u_t = -\sum_i c_i A_i u + \sum_i d_i A_i^2 u + |A u|_a - |A u|_b + W u + s(V u + v), \qquad
        |A u|_a = \sqrt{\textstyle\sum_i a_i (A_i u)^2 + \varepsilon^2} - \varepsilon, $$
 
     with the left-invariant frame along, across and about the orientation,
@@ -62,12 +64,13 @@ class PositionOrientationField(AbstractField):
 
     These are differential invariants of the roto-translations, so any function of them is equivariant; here are those four that
     images are made of: convection moves features, diffusion smooths them, dilation and erosion are the max and the min over
-    growing balls of a Riemannian metric ($\varepsilon \to 0$). A copy has 3 numbers for each, $W$ is a matrix between copies.
+    growing balls of a Riemannian metric ($\varepsilon \to 0$). A copy has 3 numbers for each; $W$ and $V$ are matrices between
+    copies, $v$ has a number for each copy, and $s(x) = x / (1 + e^{-x})$.
 
     - `n`: orientations $\theta_k = 2\pi k / n$; `copies`: functions on $M_2$: the fibre is `copies * regular(Cyclic(n))`.
     - `grid`, `sigma`: lengths are in units of `sigma`, the width of the Gaussian under the derivatives.
-    - `parts`: which of the five terms to take. A sum of fields with one part each can be solved part by part
-      (`dynamics.Splitting`), as a PDE-G-CNN layer does.
+    - `parts`: which of the six terms to take, by default all but the reaction $s(Vu + v)$. A sum of fields with one part each
+      can be solved part by part (`dynamics.Splitting`), as a PDE-G-CNN layer does.
     - `window`, `knots`, `t0`, `t1`: as for `DifferentialInvariantField`.
 
     **Raises:** `ValueError` for fewer than 3 orientations or an unknown part.
@@ -91,7 +94,7 @@ class PositionOrientationField(AbstractField):
         grid: PixelGrid,
         *,
         sigma: float,
-        parts: tuple[str, ...] = PARTS,
+        parts: tuple[str, ...] = PARTS[:-1],
         window: Disc | None = None,
         epsilon: float = 0.1,
         knots: int = 1,
@@ -114,30 +117,41 @@ class PositionOrientationField(AbstractField):
 
     def __call__(self, t: RealScalar, x: Signal, args: Any = None) -> Signal:
         k = jax.tree.map(lambda w: w.astype(x.dtype), self.coefficients(t))
-        jets = self._jets(x)
-        # What is linear is a number for each derivative and channel, and a matrix over the fibre.
+        jets, rate, parts = self._jets(x), jnp.zeros_like(x), set(self.parts)
+        if parts & {"convection", "diffusion", "mixing"}:
+            rate += self._linear(k, x, jets)
+        if parts & {"dilation", "erosion"}:
+            rate += self._morphology(k, x, jets)
+        if "reaction" in parts:
+            V = self._between_copies(k.reaction).reshape(x.shape[-1], x.shape[-1])
+            rate += jax.nn.silu(x @ V + jnp.repeat(k.bias, self.n)[None])
+        return rate if self.window is None else rate * jnp.asarray(self.window(self.jet.source), x.dtype)
+
+    def _linear(self, k: _Coefficients, x: Signal, jets: Float[Array, "jets points channels"]) -> Signal:
+        """What is linear: a number for each derivative in the plane and channel, and a matrix over the fibre."""
         rate, fibre = jnp.zeros_like(x), jnp.zeros((self.copies, self.n, self.copies, self.n), x.dtype)
         turn, twice = (jnp.asarray(m, x.dtype) for m in _circle(self.n))
-        if "convection" in self.parts:
+        if k.convection is not None:
             rate -= _weighted(self._vector(k.convection), jets[1:3])
             fibre -= self._on_each_copy(k.convection[:, 2], turn)
-        if "diffusion" in self.parts:
+        if k.diffusion is not None:
             d = jax.nn.softplus(k.diffusion)
             rate += _weighted(self._form(d), jets[3:])
             fibre += self._on_each_copy(d[:, 2], twice)
-        if "mixing" in self.parts:
-            fibre += jnp.einsum("cd,mn->cmdn", k.mixing, jnp.eye(self.n, dtype=x.dtype))
-        if {"convection", "diffusion", "mixing"} & set(self.parts):
-            rate += x @ fibre.reshape(x.shape[-1], x.shape[-1])
-        if {"dilation", "erosion"} & set(self.parts):
-            dx, dy = jets[1:3]
-            about = (x.reshape(-1, self.n) @ turn.T).reshape(x.shape)
-            squares = (dx**2, dx * dy, dy**2, about**2)
-            if "dilation" in self.parts:
-                rate += self._length(k.dilation, squares)
-            if "erosion" in self.parts:
-                rate -= self._length(k.erosion, squares)
-        return rate if self.window is None else rate * jnp.asarray(self.window(self.jet.source), x.dtype)
+        if k.mixing is not None:
+            fibre += self._between_copies(k.mixing)
+        return rate + x @ fibre.reshape(x.shape[-1], x.shape[-1])
+
+    def _morphology(self, k: _Coefficients, x: Signal, jets: Float[Array, "jets points channels"]) -> Signal:
+        """Dilation and erosion: lengths of the gradient."""
+        (dx, dy), turn = jets[1:3], jnp.asarray(_circle(self.n)[0], x.dtype)
+        about = (x.reshape(-1, self.n) @ turn.T).reshape(x.shape)
+        squares, rate = (dx**2, dx * dy, dy**2, about**2), jnp.zeros_like(x)
+        if k.dilation is not None:
+            rate += self._length(k.dilation, squares)
+        if k.erosion is not None:
+            rate -= self._length(k.erosion, squares)
+        return rate
 
     def _jets(self, x: Signal) -> Float[Array, "jets points channels"]:
         """Derivatives along x and y in units of `sigma`: u, u_x, u_y, then u_xx, u_xy, u_yy where diffusion wants them."""
@@ -169,6 +183,9 @@ class PositionOrientationField(AbstractField):
         angles = 2 * np.pi * np.arange(self.n)[None] / self.n
         return jnp.asarray(np.cos(angles), dtype), jnp.asarray(np.sin(angles), dtype)
 
+    def _between_copies(self, matrix: Float[Array, "copies copies"]) -> Float[Array, "copies n copies n"]:
+        return jnp.einsum("cd,mn->cmdn", matrix, jnp.eye(self.n, dtype=matrix.dtype))
+
     def _on_each_copy(
         self, c: Float[Array, " copies"], matrix: Float[Array, "n n"]
     ) -> Float[Array, "copies n copies n"]:
@@ -180,7 +197,7 @@ def _weighted(
     weights: Float[Array, "k channels"], signals: Iterable[Float[Array, "points channels"]]
 ) -> Float[Array, "points channels"]:
     # Written as sums that XLA fuses; the products of a contraction over so few would be slower.
-    return sum((w[None] * v for w, v in zip(weights, signals, strict=True)), jnp.zeros(()))  # type: ignore[return-value]
+    return sum((w[None] * v for w, v in zip(weights, signals, strict=True)), jnp.zeros((), weights.dtype))
 
 
 def _circle(n: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:

@@ -12,6 +12,7 @@ from ..dynamics import Cascade, Flow, Steps
 from ..fields import (
     AbstractNonlinearity,
     DifferentialInvariantField,
+    LeftInvariantLayer,
     Monotone,
     NonexpansiveField,
     Pointwise,
@@ -23,7 +24,7 @@ from ..fields import (
 SLOPES = {jax.nn.relu: 1.0, jax.nn.softplus: 1.0, jnp.tanh: 1.0, jax.nn.sigmoid: 0.25, jax.nn.silu: 1.09985}
 
 
-def lipschitz_bound(stage: Cascade | Flow | SteerableLayer) -> float:
+def lipschitz_bound(stage: Cascade | Flow | SteerableLayer | LeftInvariantLayer) -> float:
     r"""$L$ with $|\Phi(u) - \Phi(w)| \le L\, |u - w|$ for all signals, by bounds of each stage, multiplied.
 
     - A `SteerableLayer`: $|P|\, \max |s'|$, with the bound of `operator_bound`.

@@ -20,7 +20,7 @@ from ._run import latest_unfinished, open_run
 from ._train_config import TrainConfig
 
 Preset = Literal["tiny", "default", "best"]
-ImagePreset = Literal["tiny", "small", "default", "best"]
+ImagePreset = Literal["tiny", "small", "default", "best", "m2"]
 T = TypeVar("T")
 
 
@@ -31,7 +31,8 @@ class ImageConfig:
     data: Annotated[str, tyro.conf.Suppress] = "rotated-mnist"
     """The data set: a key of `PROTOCOLS`."""
     preset: ImagePreset = "default"
-    """Where the other options start from: tiny (half a minute), small, default (minutes), best (as good as it gets)."""
+    """Where the other options start from: tiny (half a minute), small, default (minutes), best (as good as it gets), m2
+    (positions and orientations, with less than 3,000 weights)."""
     out: Path | None = None
     """The folder of the run, new or empty; by default runs/<task>-<time>."""
     data_dir: Path | None = None
@@ -78,7 +79,8 @@ class ClassifyConfig:
     test_part: float = 0.2
     """The part of each class to test on at the end, where --test is not given."""
     preset: ImagePreset = "default"
-    """Where the other options start from: tiny (half a minute), small, default (minutes), best (as good as it gets)."""
+    """Where the other options start from: tiny (half a minute), small, default (minutes), best (as good as it gets), m2
+    (positions and orientations, with less than 3,000 weights)."""
     out: Path | None = None
     """The folder of the run, new or empty; by default runs/classify-<time>."""
     resume: bool = False
@@ -133,7 +135,7 @@ def default() -> dict[str, Any]:
 def best() -> dict[str, Any]:
     """The smallest error at no more than 26k weights: sixteen directions, fewer copies, and patience.
 
-    Of the data sets that are known here it trains on all labelled images, those for validation as well.
+    Of the data sets that are known here, this preset and the next train on all labelled images, those for validation as well.
     """
     return {
         "model": ModelConfig(group="C16", fine_width=4, coarse_width=6, coarse_steps=3, read_width=8),
@@ -141,8 +143,18 @@ def best() -> dict[str, Any]:
     }
 
 
+def m2() -> dict[str, Any]:
+    """The smallest model: an evolution on positions and orientations, of less than 3,000 weights, all of which it needs."""
+    return {
+        "model": ModelConfig(
+            evolution="m2", fine_width=16, coarse_width=16, read_width=32, head=10, head_dropout=0.0, head_draws=1
+        ),
+        "train": TrainConfig(epochs=30, learning_rate=2e-2, weight_decay=0.01),
+    }
+
+
 # The models and how they are trained: the same on all images.
-_OPTIONS = {"tiny": tiny, "small": small, "default": default, "best": best}
+_OPTIONS = {"tiny": tiny, "small": small, "default": default, "best": best, "m2": m2}
 
 
 def _on(data: str, preset: ImagePreset) -> ImageConfig:
@@ -150,7 +162,7 @@ def _on(data: str, preset: ImagePreset) -> ImageConfig:
     used = there
     if preset == "tiny":
         used = Sizes(*map(min, (1_500, 500, 1_000), dataclasses.astuple(there)))
-    elif preset == "best":
+    elif preset in ("best", "m2"):
         used = Sizes(there.train + there.validation, 0, there.test)
     return ImageConfig(
         data=data,
