@@ -78,7 +78,8 @@ if os.environ.get("EQUIVAX_THOROUGH"):
     # EQUIVAX_THOROUGH=1 pytest tests/test_lie_solvers.py -k test_orders
     CASES = [(M, *case) for M in THOROUGH for case in SOLVERS]
 # Numbers of steps to t = T, each sqrt(2) times the one before: a slope is that of the three finest which rounding leaves alone.
-LADDER = (5, 7, 10, 14, 20, 28, 40, 57, 80)
+LADDER = (5, 7, 10, 14, 20, 28, 40, 57, 80, 113, 160, 226, 320, 453)
+RUNGS = {1: 9, 2: 9, 3: 9, 4: 9, 5: 14, 6: 14, 8: 14}  # those tried by order: low ones have settled, far above rounding
 FIELDS, T = 32, 1.0
 THETAS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
 EPS = float(np.finfo(np.float64).eps)
@@ -215,9 +216,9 @@ def test_orders(M, solver, dense_order):
     order, rungs, sizes = solver.order(term), [], 1 + np.max(np.abs(exact), axis=(0, 2, 3))
 
     def floor(n):
-        return 4 * EPS * np.sqrt(n) * sizes
+        return EPS * np.sqrt(n) * sizes  # n roundings that have no common direction
 
-    for n, points in zip(LADDER, exact, strict=True):
+    for n, points in zip(LADDER[: RUNGS[order]], exact, strict=False):
         rungs.append(march(n))
         if np.all(rms(rungs[-1][0] - points[:, -1]) <= floor(n)):
             break
@@ -227,7 +228,8 @@ def test_orders(M, solver, dense_order):
     # The middle of all fields: the mean would be that of the few in which two terms of the error cancel.
     assert abs(np.median(slopes(ns, rms(ends - exact[:, :, -1]), floor)) - order) < 0.3
     assert np.median(slopes(ns, rms(dense - exact, (-2, -1)), floor)) > dense_order - 0.3
-    assert np.max(np.abs(dense[:, :, -1] - ends)) < 100 * EPS * (1 + np.max(np.abs(ends)))
+    # Not of the longest steps, of which some go far before they come back.
+    assert np.max(np.abs(dense[-3:, :, -1] - ends[-3:])) < 100 * EPS * (1 + np.max(np.abs(ends[-3:])))
     assert np.max(off) < 50
     if not isinstance(getattr(solver, "base", None), diffrax.Euler):
         assert abs(np.median(slopes(ns, estimates, floor)) - solver.error_order(term)) < 0.3
