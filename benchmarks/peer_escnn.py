@@ -104,8 +104,9 @@ def main():
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, args.rate, total_steps=steps * args.epochs, pct_start=args.rise
     )
-    swa = torch.optim.swa_utils
-    averaged = swa.AveragedModel(model, multi_avg_fn=swa.get_ema_multi_avg_fn(args.average), use_buffers=True)
+    weights = {name for name, _ in model.named_parameters()}
+    live = {k: v for k, v in model.state_dict().items() if k in weights or "running_" in k}
+    averages = {k: v.clone() for k, v in live.items()}
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     built, trained, history = time.perf_counter() - begun, 0.0, []
     print(f"{parameters} parameters, built in {built:.1f} s")
@@ -121,8 +122,9 @@ def main():
             loss.backward()
             optimiser.step()
             schedule.step()
-            if args.average:
-                averaged.update_parameters(model)
+            if args.average:  # a young average forgets faster
+                keep = min(args.average, (1 + epoch * steps + i) / (10 + epoch * steps + i))
+                torch._foreach_lerp_(list(averages.values()), list(live.values()), 1 - keep)
             if args.steps and i + 1 == args.steps:
                 print(f"{1e3 * (time.perf_counter() - begun) / args.steps:.1f} ms a step, {args.steps} steps")
                 return
@@ -131,9 +133,11 @@ def main():
         part = len(tests) if last else min(args.between, len(tests))
         if not part:
             continue
-        judged = (averaged.module if args.average else model).eval()
+        if last and args.average:
+            model.load_state_dict(averages, strict=False)
+        model.eval()
         with torch.no_grad():  # a part of the images between epochs, all of them at the end
-            called = torch.cat([judged(tests[j : min(j + 500, part)]).argmax(1) for j in range(0, part, 500)])
+            called = torch.cat([model(tests[j : min(j + 500, part)]).argmax(1) for j in range(0, part, 500)])
         accuracy = float((called == truths[:part]).double().mean())
         history.append(
             {
