@@ -168,8 +168,8 @@ def test_what_a_stretch_would_hide_from_one_look_another_finds():
     assert verdict.passed, verdict
 
 
-def test_a_model_of_fifteen_looks_can_be_trained():
-    model = build_classifier(dataclasses.replace(SMALL, group="affine"), size=12, key=jax.random.key(0))
+def test_a_model_of_five_looks_can_be_trained():
+    model = build_classifier(dataclasses.replace(SMALL, group="affine", scales=1), size=12, key=jax.random.key(0))
     batch = jax.random.uniform(jax.random.key(1), (1, 12, 12), jnp.float32), jnp.zeros(1, jnp.int32)
     gradient = eqx.filter_jit(eqx.filter_grad(cross_entropy()))(model, batch, jax.random.key(2))
     leaves = jax.tree.leaves(split(gradient)[0])
