@@ -21,7 +21,7 @@ import equivax.tasks._checkpoint as checkpoint_module
 import equivax.tasks._fit as fit_module
 import equivax.tasks._image_classification as task_module
 import equivax.tasks._trained as trained_module
-from equivax.tasks import main
+from equivax.tasks import TaskError, main
 from equivax.tasks._registry import TASKS
 
 SMALL = [
@@ -109,6 +109,26 @@ def complaint(capsys, *words, code=2):
     assert "Traceback" not in text
     assert 1 <= len(text.strip().splitlines()) <= 2
     return text
+
+
+def test_training_images_are_turned_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
+    losses = []
+
+    def stop(run, name, model, loss, *rest):
+        losses.append(loss)
+        raise TaskError("enough is known")
+
+    monkeypatch.setattr(task_module, "_train_and_test", stop)
+    for words in ((), ("--augment",)):
+        said = complaint(capsys, "train", "rotated-mnist", *SMALL, *words, "--out", tmp_path / f"run{len(words)}")
+        assert "enough is known" in said
+    # A model whose logits are three pixels, of an image with one bright one.
+    batch = jnp.zeros((1, 9, 9), jnp.float32).at[0, 2, 3].set(1.0), jnp.zeros(1, jnp.int32)
+    still, turning = (
+        {float(loss(lambda image, key: image[2, 2:5], batch, jax.random.key(k))) for k in range(4)} for loss in losses
+    )
+    assert len(still) == 1
+    assert len(turning) > 1
 
 
 def test_a_run_is_one_folder(run):

@@ -32,7 +32,7 @@ from equivax.tasks import (
     turned,
 )
 from equivax.tasks import _figures as figures
-from equivax.tasks._baseline import _turn
+from equivax.tasks._augment import _turn
 from equivax.tasks._config import essence, from_plain, parse, read_config, to_plain
 from equivax.tasks._fit import restore_average
 from equivax.tasks._measure import accuracy_over, measure, wilson, worst

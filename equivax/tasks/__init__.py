@@ -13,9 +13,9 @@ from ._errors import TaskError as TaskError
 
 if TYPE_CHECKING:
     from ._audit import audit as audit
+    from ._augment import turned as turned
     from ._baseline import PlainCNN as PlainCNN
     from ._baseline import build_baseline as build_baseline
-    from ._baseline import turned as turned
     from ._check import CheckConfig as CheckConfig
     from ._check import check as check
     from ._checkpoint import Checkpoints as Checkpoints
@@ -57,7 +57,7 @@ _HOME = {
     "audit": "_audit",
     "PlainCNN": "_baseline",
     "build_baseline": "_baseline",
-    "turned": "_baseline",
+    "turned": "_augment",
     "CheckConfig": "_check",
     "check": "_check",
     "Checkpoints": "_checkpoint",

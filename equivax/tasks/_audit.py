@@ -20,10 +20,12 @@ from ._refinement import convergence, convergence_verdict, name_of, with_weights
 
 # Below this relative error a float32 evaluation sees rounding, and no order of convergence can be read off.
 ROUNDING_FLOOR = 2e-5
+# More looks than these at an image are many.
+MANY_LOOKS = 4
 
 
 def audit(
-    model: ImageClassifier, config: ModelConfig, *, refinements: tuple[int, ...] = (1, 2, 4), key: PRNGKeyArray
+    model: ImageClassifier, config: ModelConfig, *, refinements: tuple[int, ...] | None = None, key: PRNGKeyArray
 ) -> dict[str, Any]:
     r"""The verdicts of the laws on a model, and its errors of equivariance by angle and by resolution.
 
@@ -32,8 +34,8 @@ def audit(
     - Reflections, where the group has none, are refused: the check that must fail.
     - Other angles: one band-limited picture, known at every point of the plane, is turned *before* it is sampled, so that no
       interpolation enters. For angles in the group what is left is the error of discretisation, which falls as the same
-      weights are sampled on grids `refinements` times as fine; for other angles a finite group leaves an algebraic error,
-      which does not.
+      weights are sampled on grids `refinements` times as fine (1, 2 and 4; of many looks at an image, each of which has
+      stencils of its own, 1 and 2); for other angles a finite group leaves an algebraic error, which does not.
     - Changes of scale and stretches, where the image is looked at through them: a picture moved by one before it is sampled is
       lifted to the same features at other looks, up to an error that falls in the same way.
 
@@ -41,6 +43,8 @@ def audit(
     refinement; `refinement` with sizes, errors and the observed `order`.
     """
     grid, group = model.grid, model.group
+    if refinements is None:
+        refinements = (1, 2, 4) if len(model.maps) <= MANY_LOOKS else (1, 2)
     # A picture like those the model was trained on: on noise a trained network may saturate, and prove nothing.
     picture = grid.flatten(_in_channels(_picture(grid, np.eye(2), key), config.channels))
     on_images = SignalAction(config.channels * trivial(group), grid)

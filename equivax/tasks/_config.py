@@ -43,6 +43,9 @@ class ImageConfig:
     """Go on with the interrupted run in --out, or with the newest one in runs/."""
     config: Path | None = None
     """Repeat the run with this config.json (or in this folder); other options change it."""
+    augment: bool = False
+    """Turn each training image by a new random angle each time it is seen: for angles that a finite group lacks, and for models
+    that fit their images too well."""
     baseline: bool = False
     """Also train a plain CNN with as many weights on the same images; where they are turned, also on images turned anew."""
     train_images: int = 10_000
@@ -87,6 +90,8 @@ class ClassifyConfig:
     """Go on with the interrupted run in --out, or with the newest one in runs/."""
     config: Path | None = None
     """Repeat the run with this config.json (or in this folder); other options change it."""
+    augment: bool = False
+    """Turn each training image by a new random angle each time it is seen."""
     baseline: bool = False
     """Also train a plain CNN with as many weights on the same images, with and without turning them at random."""
     data_seed: int = 0

@@ -15,7 +15,8 @@ from rich.console import Console
 from ..data import PROTOCOLS, LabelledImages, Sizes, labelled_images, own_images
 from . import _figures
 from ._audit import audit
-from ._baseline import build_baseline, turned
+from ._augment import turned
+from ._baseline import build_baseline
 from ._checkpoint import Checkpoints
 from ._classification import Logits, accuracy, cross_entropy
 from ._classifier import ModelConfig, build_classifier
@@ -134,12 +135,13 @@ def _carry_out(
 ) -> int:
     resumed = bool(Checkpoints(run.checkpoints / "model").steps())
     loss = cross_entropy(config.train.label_smoothing)
+    its_loss = turned(loss) if config.augment else loss
     fitted, found, logits = _train_and_test(
-        run, "model", model, loss, config, data, jax.random.fold_in(key, 1), console
+        run, "model", model, its_loss, config, data, jax.random.fold_in(key, 1), console
     )
     trained = fitted.average
     with console.status("audit") if console.is_terminal else contextlib.nullcontext():
-        refinements = (1, 2) if config.preset == "tiny" else (1, 2, 4)
+        refinements = (1, 2) if config.preset == "tiny" else None
         verdicts = audit(trained, model_config, refinements=refinements, key=jax.random.fold_in(key, 2))
     baseline: dict[str, Any] = {}
     if config.baseline:
