@@ -339,6 +339,8 @@ def test_one_configuration_for_all_images(task):
         assert parse(["--preset", "tiny"], task).train_images == 1_500
         best, there = parse(["--preset", "best"], task), PROTOCOLS[task].sizes
         assert (best.train_images, best.validation_images) == (there.train + there.validation, 0)
+        assert best.augment
+        assert not parse(["--preset", "best", "--no-augment"], task).augment
     assert TASKS[task].part("train") is train_classifier
 
 

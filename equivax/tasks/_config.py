@@ -145,6 +145,7 @@ def best() -> dict[str, Any]:
     return {
         "model": ModelConfig(group="C16", fine_width=4, coarse_width=6, coarse_steps=3, read_width=8),
         "train": TrainConfig(epochs=40),
+        "augment": True,
     }
 
 
@@ -155,6 +156,7 @@ def m2() -> dict[str, Any]:
             evolution="m2", fine_width=16, coarse_width=16, read_width=32, head=10, head_dropout=0.0, head_draws=1
         ),
         "train": TrainConfig(epochs=30, learning_rate=2e-2, weight_decay=0.01),
+        "augment": True,
     }
 
 
