@@ -221,7 +221,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--escnn", help="an interpreter with torch and escnn")
     parser.add_argument("--ours", type=budgets, nargs="+", default=[("small", [3, 5, 8]), ("default", [4, 8, 12])])
-    parser.add_argument("--theirs", type=budgets, nargs="+", default=[("small", [5, 10, 20]), ("default", [10, 20, 32])])
+    parser.add_argument(
+        "--theirs", type=budgets, nargs="+", default=[("small", [5, 10, 20]), ("default", [10, 20, 32])]
+    )
     parser.add_argument("--tune", default="small", choices=COPIES, help="the size at which escnn is tuned, for both")
     parser.add_argument("--tune-scale", type=float, default=1.0, help="times the epochs of tuning")
     parser.add_argument("--targets", type=float, nargs="+", default=TARGETS)

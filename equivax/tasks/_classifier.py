@@ -54,8 +54,8 @@ class ModelConfig:
     evolution: Literal["parabolic", "hyperbolic", "reversible", "m2"] = "parabolic"
     """Parabolic: u_t = F. Hyperbolic: u_tt = F - c u_t, with a learned damping c; half of the copies of the feature are signal,
     half its velocity, so that widths are even. Reversible: u_t = F by steps that can be undone, so that training takes no more
-    memory for more of them; each evaluates F twice. M2: convection, diffusion, dilation, erosion and a reaction, in turn in each
-    step, on positions and orientations, with a hundredth of the weights; widths are equal, orders are one and two."""
+    memory for more of them; each evaluates F twice. M2: on positions and orientations, in each step a reaction, then convection
+    with diffusion, then dilation with erosion; few weights, equal widths, and no use for orders and dropout of the field."""
     solver: str = "Euler"
     """The solver: the name of any explicit Diffrax solver (Euler, Heun, Tsit5, ...)."""
     rtol: float | None = None
