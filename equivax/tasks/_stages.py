@@ -36,32 +36,30 @@ PARTS, DURATION = (("reaction",), ("convection", "diffusion"), ("dilation", "ero
 
 
 class Canvas(NamedTuple):
-    """The grids over the square of an image, with `refine` times the pixels of the model on each axis, and lengths without."""
+    """What all evolutions are drawn on: the jets from the image to the first grid, to the second, and to the centre.
 
-    image: PixelGrid
-    fine: PixelGrid
-    coarse: PixelGrid
-    side: float
-    fine_spacing: float
-    coarse_spacing: float
+    `sigmas` are the widths of the Gaussians under derivatives on the two grids; signals live in `disc`.
+    """
 
-    @property
-    def disc(self) -> Disc:
-        """Where signals live."""
-        return Disc(0.75 * self.side / 2, self.side / 2)
-
-    @property
-    def centre(self) -> PixelGrid:
-        """The point that is read out."""
-        return PixelGrid(1, 1, self.coarse.spacing)
+    lift: GaussianJet
+    down: GaussianJet
+    centre: GaussianJet
+    sigmas: tuple[float, float]
+    disc: Disc
 
 
 def canvas(config: "ModelConfig", size: int, refine: int) -> Canvas:
-    """The grids of a configuration, for images of `size` x `size` pixels."""
-    image, fine, coarse = (
-        PixelGrid(n * refine, n * refine, size / n / refine) for n in (size, config.fine, config.coarse)
+    """The canvas of a configuration, for images of `size` x `size` pixels, with `refine` times the pixels on each axis."""
+    pixels = size, config.fine, config.coarse
+    image, fine, coarse = (PixelGrid(n * refine, n * refine, size / n / refine) for n in pixels)
+    sigmas = config.width_of_stencil * size / config.fine, config.width_of_stencil * size / config.coarse
+    return Canvas(
+        lift=GaussianJet(image, fine, config.lift_order, LIFT_WIDTH * size / config.fine),
+        down=GaussianJet(fine, coarse, 2, sigmas[0]),
+        centre=GaussianJet(coarse, PixelGrid(1, 1, coarse.spacing), config.read_order, READ_WIDTH * size),
+        sigmas=sigmas,
+        disc=Disc(0.75 * size / 2, size / 2),
     )
-    return Canvas(image, fine, coarse, size, size / config.fine, size / config.coarse)
 
 
 def stages(
@@ -75,13 +73,6 @@ def stages(
     """
     parts = _on_positions_and_orientations if config.evolution == "m2" else _by_invariants
     return parts(config, group, copies, on, keys)
-
-
-def _lift(
-    config: "ModelConfig", group: AbstractGroup, rep: AbstractRep, on: Canvas, key: PRNGKeyArray
-) -> SteerableLayer:
-    jet = GaussianJet(on.image, on.fine, config.lift_order, LIFT_WIDTH * on.fine_spacing)
-    return SteerableLayer(config.channels * trivial(group), rep, jet, window=on.disc, key=key)
 
 
 def _by_invariants(
@@ -121,17 +112,15 @@ def _by_invariants(
             return _reversible(field, solver, controller, t0, t1)
         return Flow(field, field.action.space, solver, controller, t0=t0, t1=t1)
 
-    sigmas = config.width_of_stencil * on.fine_spacing, config.width_of_stencil * on.coarse_spacing
-    down = GaussianJet(on.fine, on.coarse, 2, sigmas[0])
+    fine, coarse = on.down.source, on.down.target
     cascade = (
-        _lift(config, group, fine_rep, on, keys[0]),
-        flow(fine_half, on.fine, sigmas[0], config.fine_order, config.fine_steps, 0.0, keys[2]),
-        SteerableLayer(fine_rep, coarse_rep, down, window=on.disc, key=keys[1]),
-        flow(coarse_half, on.coarse, sigmas[1], config.coarse_order, config.coarse_steps, 0.5, keys[3]),
+        SteerableLayer(config.channels * trivial(group), fine_rep, on.lift, window=on.disc, key=keys[0]),
+        flow(fine_half, fine, on.sigmas[0], config.fine_order, config.fine_steps, 0.0, keys[2]),
+        SteerableLayer(fine_rep, coarse_rep, on.down, window=on.disc, key=keys[1]),
+        flow(coarse_half, coarse, on.sigmas[1], config.coarse_order, config.coarse_steps, 0.5, keys[3]),
     )
-    centre = GaussianJet(on.coarse, on.centre, config.read_order, READ_WIDTH * on.side)
     read_rep = features(group, copies * config.read_width)
-    return Cascade(cascade), SteerableLayer(coarse_rep, read_rep, centre, key=keys[4])
+    return Cascade(cascade), SteerableLayer(coarse_rep, read_rep, on.centre, key=keys[4])
 
 
 def _reversible(
@@ -177,13 +166,11 @@ def _on_positions_and_orientations(
         solver = Splitting((solver_named(config.solver),) * len(PARTS), symmetric=False)
         return Flow(sum(others, first), first.action.space, solver, Steps(steps), t0=t0, t1=t0 + DURATION)
 
-    sigmas = config.width_of_stencil * on.fine_spacing, config.width_of_stencil * on.coarse_spacing
-    down = GaussianJet(on.fine, on.coarse, 2, sigmas[0])
+    lifted = features(group, width)
     cascade = (
-        _lift(config, group, features(group, width), on, keys[0]),
-        flow(on.fine, sigmas[0], config.fine_steps, 0.0, keys[2]),
-        LeftInvariantLayer(n, width, down, window=on.disc, key=keys[1]),
-        flow(on.coarse, sigmas[1], config.coarse_steps, DURATION, keys[3]),
+        SteerableLayer(config.channels * trivial(group), lifted, on.lift, window=on.disc, key=keys[0]),
+        flow(on.down.source, on.sigmas[0], config.fine_steps, 0.0, keys[2]),
+        LeftInvariantLayer(n, width, on.down, window=on.disc, key=keys[1]),
+        flow(on.down.target, on.sigmas[1], config.coarse_steps, DURATION, keys[3]),
     )
-    centre = GaussianJet(on.coarse, on.centre, config.read_order, READ_WIDTH * on.side)
-    return Cascade(cascade), LeftInvariantLayer(n, width, centre, multiple=config.read_width // width, key=keys[4])
+    return Cascade(cascade), LeftInvariantLayer(n, width, on.centre, multiple=config.read_width // width, key=keys[4])
