@@ -111,7 +111,7 @@ def complaint(capsys, *words, code=2):
     return text
 
 
-def test_training_images_are_turned_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
+def test_training_images_are_turned_and_deformed_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
     losses = []
 
     def stop(run, name, model, loss, *rest):
@@ -119,16 +119,19 @@ def test_training_images_are_turned_where_it_is_asked_for(tmp_path, monkeypatch,
         raise TaskError("enough is known")
 
     monkeypatch.setattr(task_module, "_train_and_test", stop)
-    for words in ((), ("--augment",)):
-        said = complaint(capsys, "train", "rotated-mnist", *SMALL, *words, "--out", tmp_path / f"run{len(words)}")
+    for i, words in enumerate(((), ("--augment",), ("--deform", "0.1"))):
+        said = complaint(capsys, "train", "rotated-mnist", *SMALL, *words, "--out", tmp_path / f"run{i}")
         assert "enough is known" in said
     # A model whose logits are three pixels, of an image with one bright one.
     batch = jnp.zeros((1, 9, 9), jnp.float32).at[0, 2, 3].set(1.0), jnp.zeros(1, jnp.int32)
-    still, turning = (
+    still, *moving = (
         {float(loss(lambda image, key: image[2, 2:5], batch, jax.random.key(k))) for k in range(4)} for loss in losses
     )
     assert len(still) == 1
-    assert len(turning) > 1
+    assert all(len(values) > 1 for values in moving)
+    assert "deform is -1" in complaint(
+        capsys, "train", "rotated-mnist", *SMALL, "--deform", "-1", "--out", tmp_path / "no"
+    )
 
 
 def test_a_run_is_one_folder(run):

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import equivax.tasks._checkpoint as checkpoint_module
-from equivax.data import PROTOCOLS, Sizes, rotate
+from equivax.data import PROTOCOLS, Sizes
 from equivax.tasks import (
     PRESETS,
     Checkpoints,
@@ -23,16 +24,16 @@ from equivax.tasks import (
     TaskError,
     TrainConfig,
     accuracy,
+    augmented,
     build_baseline,
     count_parameters,
     cross_entropy,
     fit,
     open_run,
     train_classifier,
-    turned,
 )
 from equivax.tasks import _figures as figures
-from equivax.tasks._augment import _turn
+from equivax.tasks._augment import _moved
 from equivax.tasks._config import essence, from_plain, parse, read_config, to_plain
 from equivax.tasks._fit import restore_average
 from equivax.tasks._measure import accuracy_over, measure, wilson, worst
@@ -231,7 +232,7 @@ def test_configurations_that_make_no_sense(data, change):
         train((data[0], data[1][:-1]))
 
 
-def test_the_plain_network_has_as_many_weights_and_turns_images():
+def test_the_plain_network_has_as_many_weights():
     for parameters in (5_000, 26_000, 57_000):
         shape = eqx.filter_eval_shape(build_baseline, parameters, key=jax.random.key(0))
         count = sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(shape, lambda x: hasattr(x, "size"))))
@@ -239,18 +240,63 @@ def test_the_plain_network_has_as_many_weights_and_turns_images():
     model = build_baseline(3_000, key=jax.random.key(0))
     assert model(jnp.ones((28, 28), jnp.float32)).shape == (10,)
     assert abs(count_parameters(model) - 3_000) < 150
-    image = np.random.default_rng(0).uniform(size=(9, 9)).astype(np.float32)
-    np.testing.assert_allclose(
-        _turn(jnp.asarray(image), jnp.float32(1.1)), rotate(image[None], np.array([1.1]))[0], atol=1e-5
-    )
-    colour = np.dstack([image, image.T, image])
-    turned_colour = _turn(jnp.asarray(colour), jnp.float32(1.1))
-    np.testing.assert_allclose(turned_colour[..., 1], _turn(jnp.asarray(image.T), jnp.float32(1.1)), atol=1e-6)
     shape = eqx.filter_eval_shape(build_baseline, 3_000, 4, 3, key=jax.random.key(0))
     assert eqx.filter_eval_shape(shape, jax.ShapeDtypeStruct((32, 32, 3), jnp.float32)).shape == (4,)
-    batch = (jnp.asarray(image)[None], jnp.zeros(1, jnp.int32))
-    loss = turned(lambda m, b, key: jnp.sum(b[0]))
-    assert loss(None, batch, jax.random.key(0)) != loss(None, batch, jax.random.key(1))
+
+
+def test_images_are_moved_as_by_scipy():
+    rng = np.random.default_rng(0)
+    image = rng.uniform(size=(9, 11)).astype(np.float32)
+    matrix, shift = np.eye(2) + 0.2 * rng.normal(size=(2, 2)), rng.normal(size=2)
+    # SciPy counts (row, column), and rows downwards: (i, j) = (-y, x) about the middle.
+    flip = np.array([[0, -1], [1, 0]])
+    middle = (np.array(image.shape) - 1) / 2
+    about = flip @ matrix @ flip.T
+    expected = ndimage.affine_transform(
+        np.pad(image, 9), about, middle + 9 + flip @ shift - about @ (middle + 9), order=1
+    )[9:-9, 9:-9]
+    moved = _moved(jnp.asarray(image), jnp.asarray(matrix, jnp.float32), jnp.asarray(shift, jnp.float32))
+    np.testing.assert_allclose(moved, expected, atol=1e-5)
+    colour = jnp.dstack([image, 2 * image, image])
+    found = _moved(colour, jnp.asarray(matrix, jnp.float32), jnp.asarray(shift, jnp.float32))
+    np.testing.assert_allclose(found[..., 1], 2 * expected, atol=2e-5)
+
+
+def first_and_second_moments(images):
+    """The middle of each image, and its spread about there along x, across and along y, in pixels."""
+    n = images.shape[1]
+    x = np.arange(n) - (n - 1) / 2
+    mass = images.sum((1, 2))
+    X, Y = (images.sum(1) @ x / mass), -(images.sum(2) @ x / mass)
+    xx, yy = (images.sum(1) @ x**2 / mass), (images.sum(2) @ x**2 / mass)
+    xy = -np.einsum("nij,i,j->n", images, x, x) / mass
+    return np.stack([X, Y], 1), np.stack([xx - X**2, xy - X * Y, yy - Y**2], 1)
+
+
+def test_images_are_turned_and_deformed_anew():
+    n = 41
+    x = np.arange(n, dtype=np.float32) - (n - 1) / 2
+    bar = np.exp(-(x[None, :] ** 2) / (2 * 25) - x[:, None] ** 2 / (2 * 9)).astype(np.float32)
+    batch = jnp.asarray(np.repeat(bar[None], 4_000, 0)), jnp.zeros(4_000, jnp.int32)
+
+    def seen(seed=0, **options):
+        # A loss of which the images are the gradient.
+        loss = augmented(lambda m, b, key: jnp.sum(m * b[0]), **options)
+        return np.asarray(jax.grad(loss)(jnp.zeros_like(batch[0]), batch, jax.random.key(seed)), np.float64)
+
+    assert np.array_equal(seen(turns=False), batch[0])
+    assert np.array_equal(seen(), seen())
+    assert not np.array_equal(seen(), seen(seed=1))
+    middle, spread = first_and_second_moments(seen())
+    np.testing.assert_allclose(middle, 0, atol=1e-3)
+    # Turned by a, the spread along x is 25 cos^2 a + 9 sin^2 a: 17 on average, with a variance of 8^2 / 2.
+    np.testing.assert_allclose(spread.mean(0), [17, 0, 17], atol=0.5)
+    np.testing.assert_allclose(spread.var(0), 32, rtol=0.1)
+    middle, spread = first_and_second_moments(seen(turns=False, deform=0.05))
+    # x -> (1 + delta N) x + delta n / 4 c: the shift of the picture is that of the coordinates to first order.
+    np.testing.assert_allclose(middle.std(0), 0.05 * n / 4, rtol=0.1)
+    np.testing.assert_allclose(spread.std(0), [2 * 0.05 * 25, 0.05 * np.hypot(25, 9), 2 * 0.05 * 9], rtol=0.1)
+    np.testing.assert_allclose(np.corrcoef(spread.T), np.eye(3), atol=0.1)
 
 
 def test_measures():

@@ -13,7 +13,7 @@ from ._errors import TaskError as TaskError
 
 if TYPE_CHECKING:
     from ._audit import audit as audit
-    from ._augment import turned as turned
+    from ._augment import augmented as augmented
     from ._baseline import PlainCNN as PlainCNN
     from ._baseline import build_baseline as build_baseline
     from ._check import CheckConfig as CheckConfig
@@ -57,7 +57,7 @@ _HOME = {
     "audit": "_audit",
     "PlainCNN": "_baseline",
     "build_baseline": "_baseline",
-    "turned": "_augment",
+    "augmented": "_augment",
     "CheckConfig": "_check",
     "check": "_check",
     "Checkpoints": "_checkpoint",

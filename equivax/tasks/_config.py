@@ -46,6 +46,9 @@ class ImageConfig:
     augment: bool = False
     """Turn each training image by a new random angle each time it is seen: for angles that a finite group lacks, and for models
     that fit their images too well."""
+    deform: float = 0.0
+    """Deform each training image by a new linear map each time it is seen: normal numbers with this standard deviation are
+    added to the identity. A shift comes with it, of a quarter of that in sides of the image."""
     baseline: bool = False
     """Also train a plain CNN with as many weights on the same images; where they are turned, also on images turned anew."""
     train_images: int = 10_000
@@ -92,6 +95,9 @@ class ClassifyConfig:
     """Repeat the run with this config.json (or in this folder); other options change it."""
     augment: bool = False
     """Turn each training image by a new random angle each time it is seen."""
+    deform: float = 0.0
+    """Deform each training image by a new linear map each time it is seen: normal numbers with this standard deviation are
+    added to the identity. A shift comes with it, of a quarter of that in sides of the image."""
     baseline: bool = False
     """Also train a plain CNN with as many weights on the same images, with and without turning them at random."""
     data_seed: int = 0

@@ -15,7 +15,7 @@ from rich.console import Console
 from ..data import PROTOCOLS, LabelledImages, Sizes, labelled_images, own_images
 from . import _figures
 from ._audit import audit
-from ._augment import turned
+from ._augment import augmented
 from ._baseline import build_baseline
 from ._checkpoint import Checkpoints
 from ._classification import Logits, accuracy, cross_entropy
@@ -135,9 +135,12 @@ def _carry_out(
 ) -> int:
     resumed = bool(Checkpoints(run.checkpoints / "model").steps())
     loss = cross_entropy(config.train.label_smoothing)
-    its_loss = turned(loss) if config.augment else loss
+
+    def moved(turns: bool) -> Loss:
+        return augmented(loss, turns=turns, deform=config.deform) if turns or config.deform else loss
+
     fitted, found, logits = _train_and_test(
-        run, "model", model, its_loss, config, data, jax.random.fold_in(key, 1), console
+        run, "model", model, moved(config.augment), config, data, jax.random.fold_in(key, 1), console
     )
     trained = fitted.average
     with console.status("audit") if console.is_terminal else contextlib.nullcontext():
@@ -146,10 +149,10 @@ def _carry_out(
     baseline: dict[str, Any] = {}
     if config.baseline:
         plain = build_baseline(found["parameters"], data.classes, data.channels, key=jax.random.fold_in(key, 3))
-        ways = [("plain", "plain CNN", loss)]
+        ways = [("plain", "plain CNN", moved(False))]
         # Where images are known to be upright, turning them makes the task harder, not the network better.
         if isinstance(config, ClassifyConfig) or PROTOCOLS[config.data].turned:
-            ways.append(("augmented", "plain CNN, trained on turned images", turned(loss)))
+            ways.append(("augmented", "plain CNN, trained on turned images", moved(True)))
         for i, (name, title, its) in enumerate(ways):
             _, numbers, _ = _train_and_test(
                 run, f"baseline-{name}", plain, its, config, data, jax.random.fold_in(key, 4 + i), console, title
