@@ -13,12 +13,12 @@ from equivax.data import LabelledImages, Sizes, labelled_images
 from equivax.tasks import (
     ModelConfig,
     TrainConfig,
+    augmented,
     build_baseline,
     build_classifier,
     count_parameters,
     cross_entropy,
     fit,
-    turned,
 )
 
 # Ours; the plain network on the images as they are; and on images that are turned anew at each step.
@@ -73,7 +73,7 @@ def trained(
     begun = time.monotonic()
     fitted = fit(
         model,
-        turned(loss) if kind == "plain, turned" else loss,
+        augmented(loss) if kind == "plain, turned" else loss,
         (data.train_images[:images], data.train_labels[:images]),
         train,
         key=jax.random.key(seed + 1),

@@ -156,6 +156,7 @@ def main() -> None:
     parser.add_argument("--train-images", type=int, default=3_000)
     parser.add_argument("--steps", type=int, nargs=2, default=[460, 460], help="training steps of the two networks")
     parser.add_argument("--pixels", type=int, default=28, choices=(14, 28), help="14: averages over 2 x 2 pixels")
+    parser.add_argument("--turned", action="store_true", help="turn the images of the plain network anew at each step")
     parser.add_argument("--test-images", type=int, default=500)
     parser.add_argument("--attack-steps", type=int, default=20)
     parser.add_argument("--restarts", type=int, default=3)
@@ -166,10 +167,12 @@ def main() -> None:
     images, labels = data.test_images[: args.test_images], data.test_labels[: args.test_images]
     networks, about = {}, {}
     for name, steps in zip(PAIR, args.steps, strict=True):
-        model, seconds = trained(name, data, args.train_images, steps, args.folder)
+        kind = "plain, turned" if args.turned and name == "plain" else name
+        model, seconds = trained(kind, data, args.train_images, steps, args.folder)
         networks[name] = Attacked(model, images, labels)
         clean = accuracy(networks[name].logits(model, data.test_images), data.test_labels)
         about[name] = {
+            "kind": kind,
             "parameters": count_parameters(model),
             "accuracy_5000": clean,
             "steps": steps,
@@ -187,7 +190,8 @@ def main() -> None:
         "question": "How much noise, and how strong an attack, does it take to mislead the classifier?",
         "command": f"python benchmarks/robustness.py --train-images {args.train_images} "
         f"--steps {args.steps[0]} {args.steps[1]} --pixels {args.pixels} --test-images {args.test_images} "
-        f"--attack-steps {args.attack_steps} --restarts {args.restarts} --queries {args.queries}",
+        f"--attack-steps {args.attack_steps} --restarts {args.restarts} --queries {args.queries}"
+        + (" --turned" if args.turned else ""),
         "machine": machine("jax", "equinox", "optax", "numpy"),
         "note": "seconds were taken on one core that was shared with other work: they say nothing about speed",
         "models": about,
