@@ -1,7 +1,6 @@
 """How accurate is a preset on rotated MNIST, and how much do seeds matter?
 
     python benchmarks/rotated_mnist.py --preset best --seeds 0 1 2     # trains, writes results/rotated_mnist_best.json
-    python benchmarks/rotated_mnist.py --preset m2 --teacher runs/best-seed0 --seeds 0   # writes results/..._m2_taught.json
     python benchmarks/rotated_mnist.py --collect runs/a runs/b runs/c  # the same table from runs that exist
     python benchmarks/rotated_mnist.py --export digits.npz             # the digits, for peers in other environments
 
@@ -32,24 +31,21 @@ KEPT = (
 BASELINE = ("test_accuracy", "parameters", "seconds_training")
 
 
-def train(preset: str, epochs: int | None, teacher: Path | None, seed: int, folder: Path) -> Path:
+def train(preset: str, epochs: int | None, seed: int, folder: Path) -> Path:
     """One run, unless it is there already; resumed if it was interrupted."""
-    options = [] if epochs is None else ["--epochs", str(epochs)]
-    options += [] if teacher is None else ["--teacher", str(teacher)]
-    run = folder / "-".join(
-        [preset, *([str(epochs)] if epochs else []), *(["taught"] if teacher else []), f"seed{seed}"]
-    )
+    shorter = [] if epochs is None else ["--epochs", str(epochs)]
+    run = folder / "-".join([preset, *shorter[1:], f"seed{seed}"])
     if not (run / "metrics.json").exists():
         words = (
             ["--resume", "--out", str(run)]
             if run.exists()
-            else ["--preset", preset, *options, "--seed", str(seed), "--out", str(run)]
+            else ["--preset", preset, *shorter, "--seed", str(seed), "--out", str(run)]
         )
         subprocess.run([sys.executable, "-m", "equivax.tasks", "train", "rotated-mnist", *words], check=True)
     return run
 
 
-def collect(runs: list[Path], epochs: int | None, teacher: Path | None, out: Path) -> None:
+def collect(runs: list[Path], epochs: int | None, out: Path) -> None:
     """The table of several runs: each one, then mean and standard deviation over the seeds."""
     metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
     configs = [json.loads((run / "config.json").read_text())["config"] for run in runs]
@@ -63,7 +59,6 @@ def collect(runs: list[Path], epochs: int | None, teacher: Path | None, out: Pat
         "question": "How accurate is this preset on rotated MNIST (10k + 2k + 50k, generated), and how much do seeds matter?",
         "command": f"python benchmarks/rotated_mnist.py --preset {configs[0]['preset']} "
         + ("" if epochs is None else f"--epochs {epochs} ")
-        + ("" if teacher is None else f"--teacher {teacher} ")
         + "--seeds "
         + " ".join(str(r["seed"]) for r in rows),
         "test_error_percent": {"mean": float(errors.mean()), "std": spread, "seeds": len(rows)},
@@ -83,7 +78,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="best")
     parser.add_argument("--epochs", type=int, help="instead of as many as the preset has")
-    parser.add_argument("--teacher", type=Path, help="a finished run to learn from as well, such as runs/best-seed0")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folder", type=Path, default=Path("runs"))
     parser.add_argument("--collect", type=Path, nargs="+")
@@ -97,10 +91,9 @@ def main() -> None:
         parts = ("train_images", "train_labels", "validation_images", "validation_labels", "test_images", "test_labels")
         np.savez(args.export, **{name: getattr(data, name) for name in parts})
         return
-    runs = args.collect or [train(args.preset, args.epochs, args.teacher, seed, args.folder) for seed in args.seeds]
+    runs = args.collect or [train(args.preset, args.epochs, seed, args.folder) for seed in args.seeds]
     name = f"rotated_mnist_{args.preset}" + (f"_{args.epochs}_epochs" if args.epochs else "")
-    name += "_taught" if args.teacher else ""
-    collect(runs, args.epochs, args.teacher, args.out or Path(__file__).parent / "results" / f"{name}.json")
+    collect(runs, args.epochs, args.out or Path(__file__).parent / "results" / f"{name}.json")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,6 @@ class StandIn(eqx.Module):
     """A linear map of the mean over quarter turns: invariant, and compiled in no time."""
 
     weight: jax.Array
-    turns: tuple = eqx.field(static=True, default=((0.0, 1.0),))
 
     def __call__(self, image, *, key=None):
         grey = image if image.ndim == 2 else image.mean(-1)
@@ -133,28 +132,6 @@ def test_training_images_are_turned_and_deformed_where_it_is_asked_for(tmp_path,
     assert "deform is -1" in complaint(
         capsys, "train", "rotated-mnist", *SMALL, "--deform", "-1", "--out", tmp_path / "no"
     )
-
-
-def test_a_run_learns_from_another(run, own, tmp_path, monkeypatch, capsys):
-    teacher = os.path.relpath(run)
-    assert main(["train", "rotated-mnist", *SMALL, "--teacher", teacher, "--out", str(tmp_path / "taught")]) == 0
-    histories = [json.loads((r / "metrics.json").read_text())["history"] for r in (run, tmp_path / "taught")]
-    assert histories[0][-1]["loss"] != histories[1][-1]["loss"]
-    # The run means the same from another folder.
-    monkeypatch.chdir(tmp_path)
-    assert os.path.samefile(json.loads((tmp_path / "taught/config.json").read_text())["config"]["teacher"], run)
-    assert main(["train", "rotated-mnist", "--config", "taught", "--out", "again"]) == 0
-    assert (
-        json.loads((tmp_path / "again/metrics.json").read_text())["test_accuracy"]
-        == json.loads((tmp_path / "taught/metrics.json").read_text())["test_accuracy"]
-    )
-    capsys.readouterr()
-    words = ("train", "rotated-mnist", *SMALL, "--out", tmp_path / "no", "--teacher")
-    assert "no such folder" in complaint(capsys, *words, tmp_path / "nobody")
-    assert "has learned classes ('[red] fox', 'blue tit', 'green frog')" in complaint(capsys, *words, own / "r")
-    (tmp_path / "again/metrics.json").unlink()
-    assert "incomplete" in complaint(capsys, *words, tmp_path / "again")
-    assert not (tmp_path / "no").exists()
 
 
 def test_a_run_is_one_folder(run):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import ndimage, special
+from scipy import ndimage
 
 import equivax.tasks._checkpoint as checkpoint_module
 from equivax.data import PROTOCOLS, Sizes
@@ -30,7 +30,6 @@ from equivax.tasks import (
     cross_entropy,
     fit,
     open_run,
-    taught,
     train_classifier,
 )
 from equivax.tasks import _figures as figures
@@ -298,40 +297,6 @@ def test_images_are_turned_and_deformed_anew():
     np.testing.assert_allclose(middle.std(0), 0.05 * n / 4, rtol=0.1)
     np.testing.assert_allclose(spread.std(0), [2 * 0.05 * 25, 0.05 * np.hypot(25, 9), 2 * 0.05 * 9], rtol=0.1)
     np.testing.assert_allclose(np.corrcoef(spread.T), np.eye(3), atol=0.1)
-
-
-def test_a_teacher_sees_what_the_pupil_sees():
-    rng = np.random.default_rng(0)
-    images, labels = jnp.asarray(rng.uniform(size=(5, 9, 9)), jnp.float32), jnp.asarray([0, 2, 1, 2, 0], jnp.uint8)
-    batch, key, W = (images, labels), jax.random.key(3), jnp.asarray(rng.normal(size=(2, 3, 81)), jnp.float32)
-
-    class Linear(eqx.Module):
-        W: jax.Array
-        draws: int = eqx.field(static=True, default=0)
-
-        def __call__(self, image, *, key=None):
-            z = self.W @ image.reshape(-1)
-            # Two draws of a dropout, as in training.
-            return z if key is None or not self.draws else jnp.stack([z, 2 * z])
-
-    pupil, teacher = Linear(W[0]), Linear(W[1], 2)
-    np.testing.assert_allclose(
-        taught(teacher, 0.1, part=0.0)(pupil, batch, key), cross_entropy(0.1)(pupil, batch, key), rtol=1e-5
-    )
-    twice = Linear(W[0], 2)
-    np.testing.assert_allclose(
-        taught(teacher, 0.1, part=0.0)(twice, batch, key), cross_entropy(0.1)(twice, batch, key), rtol=1e-5
-    )
-    # By hand, in NumPy.
-    f, g = (np.asarray(images, np.float64).reshape(5, -1) @ np.asarray(w, np.float64).T for w in W)
-    q = 0.7 * special.softmax(g, 1) + 0.3 * (0.9 * np.eye(3)[np.asarray(labels)] + 0.1 / 3)
-    by_hand = -np.mean(np.sum(q * special.log_softmax(f, 1), 1))
-    np.testing.assert_allclose(taught(teacher, 0.1)(pupil, batch, key), by_hand, rtol=1e-5)
-    # Nothing is left to learn for a pupil who says what the teacher says, of the very same deformed images.
-    same = augmented(taught(Linear(W[0]), part=1.0), deform=0.1)
-    gradient, other = (jax.grad(lambda w: same(Linear(w), batch, key))(w) for w in W)
-    assert float(jnp.abs(gradient).max()) < 1e-6
-    assert float(jnp.abs(other).max()) > 1e-2
 
 
 def test_measures():

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from ._segmenter import ImageSegmenter as ImageSegmenter
     from ._segmenter import SegmenterConfig as SegmenterConfig
     from ._segmenter import build_segmenter as build_segmenter
-    from ._taught import taught as taught
     from ._tiles import TiledLogits as TiledLogits
     from ._tiles import TilesConfig as TilesConfig
     from ._train_config import TrainConfig as TrainConfig
@@ -90,7 +89,6 @@ _HOME = {
     "build_segmenter": "_segmenter",
     "TiledLogits": "_tiles",
     "TilesConfig": "_tiles",
-    "taught": "_taught",
     "TrainConfig": "_train_config",
     "load_model": "_trained",
     "UNet": "_unet",

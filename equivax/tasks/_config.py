@@ -49,9 +49,6 @@ class ImageConfig:
     deform: float = 0.0
     """Deform each training image by a new linear map each time it is seen: normal numbers with this standard deviation are
     added to the identity. A shift comes with it, of a quarter of that in sides of the image."""
-    teacher: Path | None = None
-    """The folder of a finished run on such images: what its model says of each image as it is seen is learned with the label,
-    in a proportion of 7 to 3. For models with few weights."""
     baseline: bool = False
     """Also train a plain CNN with as many weights on the same images; where they are turned, also on images turned anew."""
     train_images: int = 10_000
@@ -101,9 +98,6 @@ class ClassifyConfig:
     deform: float = 0.0
     """Deform each training image by a new linear map each time it is seen: normal numbers with this standard deviation are
     added to the identity. A shift comes with it, of a quarter of that in sides of the image."""
-    teacher: Path | None = None
-    """The folder of a finished run on such images: what its model says of each image as it is seen is learned with the label,
-    in a proportion of 7 to 3. For models with few weights."""
     baseline: bool = False
     """Also train a plain CNN with as many weights on the same images, with and without turning them at random."""
     data_seed: int = 0

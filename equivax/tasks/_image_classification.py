@@ -30,7 +30,6 @@ from ._progress import Bar, download_bars
 from ._report import draw_from_metrics, write_report
 from ._run import Run, versions
 from ._show import failed, show_metrics, show_skipped
-from ._taught import taught, teacher_of
 from ._weights import count_parameters
 
 
@@ -42,7 +41,8 @@ def train_classifier(config: ImageConfig | ClassifyConfig, *, command: str = "",
     **Raises:** `TaskError`, `DataError`; `InterruptedRunError` on Ctrl-C.
     """
     to = Console(quiet=True) if console is None else console
-    config = _anchored(config)
+    if isinstance(config, ClassifyConfig):
+        config = _anchored(config)
 
     def prepare() -> Prepared:
         data = _own(config, to) if isinstance(config, ClassifyConfig) else _data(config, to)
@@ -50,23 +50,18 @@ def train_classifier(config: ImageConfig | ClassifyConfig, *, command: str = "",
         key = jax.random.key(config.train.seed)
         model = build_classifier(model_config, size=data.size, key=jax.random.fold_in(key, 0))
         about = {"classes": data.class_names, "size": data.size, "channels": data.channels}
-        teacher = None if config.teacher is None else teacher_of(config.teacher, data)
-        return Prepared((data, model_config, model, teacher, key), data.source, data.checksum, about)
+        return Prepared((data, model_config, model, key), data.source, data.checksum, about)
 
     def carry_out(run: Run, content: Any) -> int:
-        data, model_config, model, teacher, key = content
-        return _carry_out(run, config, data, model_config, model, teacher, key, command, to)
+        data, model_config, model, key = content
+        return _carry_out(run, config, data, model_config, model, key, command, to)
 
     task = "classify" if isinstance(config, ClassifyConfig) else config.data
     return conduct(task, config, prepare, carry_out, show_metrics, command=command, console=to)
 
 
-def _anchored(config: ImageConfig | ClassifyConfig) -> ImageConfig | ClassifyConfig:
+def _anchored(config: ClassifyConfig) -> ClassifyConfig:
     """With paths that mean the same from any folder: the run may be resumed or repeated from another."""
-    if config.teacher is not None:
-        config = dataclasses.replace(config, teacher=config.teacher.absolute())
-    if isinstance(config, ImageConfig):
-        return config
     if config.images is None:
         raise TaskError(
             "--images is missing: name a folder with one sub-folder of pictures for each class, or a .csv table with "
@@ -134,20 +129,18 @@ def _carry_out(
     data: LabelledImages,
     model_config: ModelConfig,
     model: Any,
-    teacher: Any,
     key: Any,
     command: str,
     console: Console,
 ) -> int:
     resumed = bool(Checkpoints(run.checkpoints / "model").steps())
     loss = cross_entropy(config.train.label_smoothing)
-    its_loss = loss if teacher is None else taught(teacher, config.train.label_smoothing)
 
-    def moved(loss: Loss, turns: bool) -> Loss:
+    def moved(turns: bool) -> Loss:
         return augmented(loss, turns=turns, deform=config.deform) if turns or config.deform else loss
 
     fitted, found, logits = _train_and_test(
-        run, "model", model, moved(its_loss, config.augment), config, data, jax.random.fold_in(key, 1), console
+        run, "model", model, moved(config.augment), config, data, jax.random.fold_in(key, 1), console
     )
     trained = fitted.average
     with console.status("audit") if console.is_terminal else contextlib.nullcontext():
@@ -156,10 +149,10 @@ def _carry_out(
     baseline: dict[str, Any] = {}
     if config.baseline:
         plain = build_baseline(found["parameters"], data.classes, data.channels, key=jax.random.fold_in(key, 3))
-        ways = [("plain", "plain CNN", moved(loss, False))]
+        ways = [("plain", "plain CNN", moved(False))]
         # Where images are known to be upright, turning them makes the task harder, not the network better.
         if isinstance(config, ClassifyConfig) or PROTOCOLS[config.data].turned:
-            ways.append(("augmented", "plain CNN, trained on turned images", moved(loss, True)))
+            ways.append(("augmented", "plain CNN, trained on turned images", moved(True)))
         for i, (name, title, its) in enumerate(ways):
             _, numbers, _ = _train_and_test(
                 run, f"baseline-{name}", plain, its, config, data, jax.random.fold_in(key, 4 + i), console, title
