@@ -4,8 +4,8 @@
     python benchmarks/images.py scale-mnist --group scale --seeds 0
     python benchmarks/images.py mnist --group C1 --seeds 0 --options --epochs 24 --fine-width 16     # not the default
 
-Each seed is one run of `equivax train`, with the sizes of the protocol and no augmentation. Results of other sets and groups in
-the file are kept.
+Each seed is one run of `equivax train`, with the sizes of the protocol and no augmentation, unless the options ask for it.
+Results of other sets and groups in the file are kept.
 """
 
 import argparse
