@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import types
 
 import equinox as eqx
 import jax
@@ -111,27 +112,40 @@ def complaint(capsys, *words, code=2):
     return text
 
 
-def test_training_images_are_turned_and_deformed_where_it_is_asked_for(tmp_path, monkeypatch, capsys):
-    losses = []
+@pytest.mark.parametrize(
+    ("words", "moving"),
+    [
+        ((), {"baseline-augmented"}),
+        (("--augment",), {"model", "baseline-augmented"}),
+        (("--deform", "0.1"), {"model", "baseline-plain", "baseline-augmented"}),
+    ],
+)
+def test_training_images_are_moved_where_it_is_asked_for(words, moving, tmp_path, monkeypatch, capsys):
+    losses = {}
 
     def stop(run, name, model, loss, *rest):
-        losses.append(loss)
-        raise TaskError("enough is known")
+        losses[name] = loss
+        if len(losses) == 3:
+            raise TaskError("enough is known")
+        return types.SimpleNamespace(average=model), {"parameters": 3_000}, None
 
     monkeypatch.setattr(task_module, "_train_and_test", stop)
-    for i, words in enumerate(((), ("--augment",), ("--deform", "0.1"))):
-        said = complaint(capsys, "train", "rotated-mnist", *SMALL, *words, "--out", tmp_path / f"run{i}")
-        assert "enough is known" in said
+    said = complaint(capsys, "train", "rotated-mnist", *SMALL, "--baseline", *words, "--out", tmp_path / "run")
+    assert "enough is known" in said
     # A model whose logits are three pixels, of an image with one bright one.
     batch = jnp.zeros((1, 9, 9), jnp.float32).at[0, 2, 3].set(1.0), jnp.zeros(1, jnp.int32)
-    still, *moving = (
-        {float(loss(lambda image, key: image[2, 2:5], batch, jax.random.key(k))) for k in range(4)} for loss in losses
-    )
-    assert len(still) == 1
-    assert all(len(values) > 1 for values in moving)
-    assert "deform is -1" in complaint(
-        capsys, "train", "rotated-mnist", *SMALL, "--deform", "-1", "--out", tmp_path / "no"
-    )
+    values = {
+        name: {float(loss(lambda image, key: image[2, 2:5], batch, jax.random.key(k))) for k in range(4)}
+        for name, loss in losses.items()
+    }
+    assert {name for name, found in values.items() if len(found) > 1} == moving
+    assert set(values) == {"model", "baseline-plain", "baseline-augmented"}
+
+
+def test_a_deformation_is_no_less_than_none(tmp_path, capsys):
+    said = complaint(capsys, "train", "rotated-mnist", *SMALL, "--deform", "-1", "--out", tmp_path / "run")
+    assert "deform is -1" in said
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_is_one_folder(run):
