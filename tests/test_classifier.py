@@ -17,7 +17,7 @@ from equivax.tasks import PRESETS, ModelConfig, TaskError, audit, build_classifi
 from equivax.tasks._audit import _moves
 from equivax.tasks._named import symmetry_named
 from equivax.tasks._refinement import convergence
-from equivax.tasks._weights import split
+from equivax.tasks._weights import is_weight, split
 
 SMALL = ModelConfig(
     fine=6, coarse=3, fine_width=1, coarse_width=1, lift_order=2, read_width=1, read_order=2, head=4, coarse_steps=1
@@ -177,6 +177,32 @@ def test_an_evolution_on_positions_and_orientations_is_invariant_with_few_weight
     ):
         with pytest.raises(TaskError, match=message):
             _model(**{"evolution": "m2", "fine_width": 2, "coarse_width": 2, "read_width": 2} | changes)
+
+
+@pytest.mark.parametrize("evolution", ["parabolic", "m2"])
+def test_more_steps_with_as_many_knots_solve_the_same_equation(noise, evolution):
+    image = noise.reshape(SIZE, SIZE)
+
+    def model(steps, **options):
+        options = {"fine_width": 2, "coarse_width": 2, "read_width": 2, "turns": 1} | options
+        return _model(evolution=evolution, coarse_steps=steps, **options)
+
+    few, many = model(2, knots=2), model(32, knots=2)
+    for a, b in zip(
+        jax.tree.leaves(eqx.filter(few, is_weight)), jax.tree.leaves(eqx.filter(many, is_weight)), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    # Not more knots than steps; by default one for each.
+    np.testing.assert_array_equal(few(image), model(2)(image))
+    np.testing.assert_array_equal(few(image), model(2, knots=5)(image))
+    assert count_parameters(model(4)) > count_parameters(few) > count_parameters(model(2, knots=1))
+    # Euler's method has order 1: half the step, half the error.
+    exact = many.invariants(image)
+    errors = [float(jnp.linalg.norm(model(steps, knots=2).invariants(image) - exact)) for steps in (4, 8)]
+    expected = (1 / 4 - 1 / 32) / (1 / 8 - 1 / 32)
+    assert errors[0] / errors[1] == pytest.approx(expected, rel=0.2), errors
+    with pytest.raises(TaskError, match="knots is 0; expected 1"):
+        model(2, knots=0)
 
 
 def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):

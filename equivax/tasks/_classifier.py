@@ -48,9 +48,12 @@ class ModelConfig:
     coarse_order: int = 2
     """The highest derivative in the evolution on the second grid."""
     fine_steps: int = 1
-    """Solver steps (and knots of the coefficients in time) on the first grid, t from 0 to 1/2."""
+    """Solver steps on the first grid, t from 0 to 1/2."""
     coarse_steps: int = 2
-    """Solver steps (and knots) on the second grid, t from 1/2 to 1."""
+    """Solver steps on the second grid, t from 1/2 to 1."""
+    knots: int | None = None
+    """At most so many knots of the coefficients in time on each grid, between which they are linear: more steps than that solve
+    the equation more finely, with the same weights. By default one for each step."""
     evolution: Literal["parabolic", "hyperbolic", "reversible", "m2"] = "parabolic"
     """Parabolic: u_t = F. Hyperbolic: u_tt = F - c u_t, with a learned damping c; half of the copies of the feature are signal,
     half its velocity, so that widths are even. Reversible: u_t = F by steps that can be undone, so that training takes no more
@@ -205,6 +208,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * largest - 1e-9)
     if config.turns < 1:
         raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
+    if config.knots is not None and config.knots < 1:
+        raise TaskError(f"knots is {config.knots}; expected 1, for coefficients that do not change in time, or more.")
     if config.head_draws < 1:
         raise TaskError(f"head_draws is {config.head_draws}; expected 1 or more.")
     if size * refine < smallest:

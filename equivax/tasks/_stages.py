@@ -99,7 +99,7 @@ def _by_invariants(
             order=order,
             sigma=sigma,
             window=on.disc,
-            knots=steps,
+            knots=_knots(config, steps),
             t0=t0,
             t1=t1,
             dropout=config.field_dropout,
@@ -157,14 +157,15 @@ def _on_positions_and_orientations(
         raise TaskError("a splitting has no error to adapt its steps to: leave out --rtol with --evolution m2.")
 
     def flow(grid: PixelGrid, sigma: float, steps: int, t0: float, key: PRNGKeyArray) -> Flow:
+        knots, t1 = _knots(config, steps), t0 + DURATION
         first, *others = (
             PositionOrientationField(
-                n, width, grid, sigma=sigma, parts=parts, window=on.disc, knots=steps, t0=t0, t1=t0 + DURATION, key=k
+                n, width, grid, sigma=sigma, parts=parts, window=on.disc, knots=knots, t0=t0, t1=t1, key=k
             )
             for parts, k in zip(PARTS, jax.random.split(key, len(PARTS)), strict=True)
         )
         solver = Splitting((solver_named(config.solver),) * len(PARTS), symmetric=False)
-        return Flow(sum(others, first), first.action.space, solver, Steps(steps), t0=t0, t1=t0 + DURATION)
+        return Flow(sum(others, first), first.action.space, solver, Steps(steps), t0=t0, t1=t1)
 
     lifted = features(group, width)
     cascade = (
@@ -174,3 +175,7 @@ def _on_positions_and_orientations(
         flow(on.down.target, on.sigmas[1], config.coarse_steps, DURATION, keys[3]),
     )
     return Cascade(cascade), LeftInvariantLayer(n, width, on.centre, multiple=config.read_width // width, key=keys[4])
+
+
+def _knots(config: "ModelConfig", steps: int) -> int:
+    return steps if config.knots is None else min(config.knots, steps)
