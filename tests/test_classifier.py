@@ -216,6 +216,50 @@ def test_a_model_of_several_scales_is_as_invariant_as_of_one(noise):
     assert bool(jnp.all(model.invariants(image) >= one.invariants(image)))
 
 
+def test_averages_over_zooms_are_invariant_under_finer_changes_of_scale():
+    # A smooth picture, and the same one smaller by the fourth root of 2, halfway from one look to the next.
+    grid = PixelGrid(48, 48)
+    x, y = grid.points.T / 6
+
+    def picture(scale):
+        x_, y_ = x / scale, y / scale
+        values = np.exp(-((x_ - 0.5) ** 2) - (y_ + 0.3) ** 2) + 0.5 * np.exp(-((x_ + 0.7) ** 2) - (y_ - 0.6) ** 2 / 2)
+        return jnp.asarray(values.reshape(48, 48), jnp.float32)
+
+    def built(**options):
+        config = dataclasses.replace(SMALL, group="D1", scales=2, **options)
+        return build_classifier(config, size=48, key=jax.random.key(0))
+
+    one, two = built(), built(zooms=2)
+    small, large = picture(1 / 2**0.25), picture(1.0)
+    # Half of the average is the logits of the model, the other half sees a picture larger by the root as the model the smaller.
+    np.testing.assert_allclose(2 * two(large) - one(large), one(small), rtol=0, atol=1e-5)
+    assert float(jnp.abs(one(small) - one(large)).max()) > 1e-3
+    assert two.count(large)["steps"] == 2 * one.count(large)["steps"]
+    np.testing.assert_array_equal(two.invariants(large), one.invariants(large))
+    for wrong in ({"scales": 1, "zooms": 2}, {"zooms": 0}):
+        with pytest.raises(TaskError, match=f"zooms is {wrong['zooms']}; expected 1"):
+            _model(**{"group": "D1"} | wrong)
+
+
+@pytest.mark.parametrize("group", ["C2", "C4", "D1", "D4"])
+def test_signals_may_fill_the_square_under_a_group_that_keeps_it(group, noise):
+    model = _model(group=group, domain="square")
+    on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
+    verdict = equivariance(_Logits(model), on_images, on_logits, noise)
+    assert verdict.passed, verdict
+    # The first of the points is in a corner, which the disc leaves out.
+    corners = [m.cascade.stages[0](noise)[0] for m in (model, _model(group=group))]
+    assert float(jnp.abs(corners[0]).max()) > 1e-2
+    np.testing.assert_array_equal(corners[1], 0)
+
+
+@pytest.mark.parametrize("group", ["C3", "C8", "D8", "SO2", "O2", "similarity"])
+def test_no_other_group_keeps_the_square(group):
+    with pytest.raises(TaskError, match=f"{group} does not map the square to itself"):
+        _model(group=group, domain="square")
+
+
 def test_averages_over_turns_keep_reflections(noise):
     # A turn by an eighth has no pixels of its own: only both ways round are the image of each other in the mirror.
     logits = eqx.filter_jit(_model(group="D8", turns=2))

@@ -18,7 +18,7 @@ from ..fields import AffineLift, InvariantReadout, SteerableLayer, looks
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, rotation
 from ._errors import TaskError
-from ._named import cosets_of, symmetry_named
+from ._named import cosets_of, keeps_square, symmetry_named
 from ._stages import LIFT_WIDTH, canvas, stages
 
 # The narrowest Gaussian that pixels can sample, in their widths.
@@ -63,6 +63,9 @@ class ModelConfig:
     """The solver: the name of any explicit Diffrax solver (Euler, Heun, Tsit5, ...)."""
     rtol: float | None = None
     """Relative tolerance of adaptive steps with an invariant error norm; fixed steps where it is not given."""
+    domain: Literal["disc", "square"] = "disc"
+    """Where signals live: in the disc in the image, which all turns keep; or, for a group that maps the square to itself, in
+    all of it, for objects that reach into the corners."""
     width_of_stencil: float = 1.3
     """The width of the Gaussian under every derivative, in pixels of the grid that is differentiated."""
     read_width: int = 16
@@ -86,6 +89,9 @@ class ModelConfig:
     """Predictions are averaged over so many turns of the image between two of a finite group, if it has four or more: they are
     invariant under a group that has so many times more, as far as pixels allow, at so many times the cost. Training is not
     touched."""
+    zooms: int = 1
+    """Predictions are averaged over so many changes of scale from one look to the next, where there are several scales: they
+    are invariant under finer changes of scale, at so many times the cost. Training is not touched."""
     classes: Annotated[int, tyro.conf.Suppress] = 10
     """The number of classes: as many as the data have."""
     channels: Annotated[int, tyro.conf.Suppress] = 1
@@ -103,7 +109,7 @@ class ImageClassifier(eqx.Module):
 
     Without a key the logits are a Reynolds average over `turns`, pairs of an angle and a weight, that stand for the cosets of a
     finite group in a larger one, $\sum_j w_j\, \mathrm{logits}(R_j u)$: what is left of the algebraic error of the
-    finite group is that of the larger one.
+    finite group is that of the larger one. `zooms`, factors that all maps are multiplied by, are the same for changes of scale.
     """
 
     cascade: Cascade
@@ -113,6 +119,7 @@ class ImageClassifier(eqx.Module):
     draws: int = eqx.field(static=True, default=1)
     maps: tuple[LinearMap, ...] = eqx.field(static=True, default=looks(1))
     turns: tuple[tuple[float, float], ...] = eqx.field(static=True, default=((0.0, 1.0),))
+    zooms: tuple[float, ...] = eqx.field(static=True, default=(1.0,))
 
     @property
     def grid(self) -> PixelGrid:
@@ -127,15 +134,13 @@ class ImageClassifier(eqx.Module):
     @property
     def lift(self) -> AffineLift:
         """The first layer of the cascade, of the image as each map moves it."""
-        layer = self.cascade.stages[0]
-        assert isinstance(layer, SteerableLayer)
-        return AffineLift(layer, self.maps)
+        return self._lift(1.0)
 
     def __call__(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, "*draws classes"]:
         if key is None:
-            logits = jnp.stack([self.head(self.invariants(self._turned(image, angle))) for angle, _ in self.turns])
+            logits = jnp.stack([self._logits(self._turned(image, angle)) for angle, _ in self.turns])
             return jnp.asarray([weight for _, weight in self.turns], logits.dtype) @ logits
         field_key, head_key = jax.random.split(key)
         z = self.invariants(image, key=field_key)
@@ -146,11 +151,24 @@ class ImageClassifier(eqx.Module):
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " m"]:
         """The invariants that the classes are decided on: of several looks, the largest of each."""
+        return self._invariants(image, 1.0, key)
+
+    def _invariants(
+        self, image: Float[Array, "h w *channels"], zoom: float, key: PRNGKeyArray | None
+    ) -> Float[Array, " m"]:
         u = self.grid.flatten(image)
         if self.maps == looks(1):
             return self.readout(self.cascade(u, key))
         rest = Cascade(self.cascade.stages[1:])
-        return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(self.lift(u)), axis=0)
+        return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(self._lift(zoom)(u)), axis=0)
+
+    def _logits(self, image: Float[Array, "h w *channels"]) -> Float[Array, " classes"]:
+        return jnp.mean(jnp.stack([self.head(self._invariants(image, zoom, None)) for zoom in self.zooms]), axis=0)
+
+    def _lift(self, zoom: float) -> AffineLift:
+        layer = self.cascade.stages[0]
+        assert isinstance(layer, SteerableLayer)
+        return AffineLift(layer, tuple(((zoom * a, zoom * b), (zoom * c, zoom * d)) for (a, b), (c, d) in self.maps))
 
     def _turned(self, image: Float[Array, "height width *channels"], angle: float) -> Float[Array, "h w *channels"]:
         """g u, interpolated between pixels but for quarter turns: the image turned by an angle."""
@@ -177,7 +195,7 @@ class ImageClassifier(eqx.Module):
     def count(self, image: Float[Array, "height width *channels"]) -> dict[str, int]:
         """Steps of the solver and evaluations of the field for one prediction: exact for adaptive steps, which depend on it.
 
-        Those of the image as it is, are counted once for each look and each turn.
+        Those of the image as it is, are counted once for each look, turn and zoom.
         """
         u, steps, evaluations = self.grid.flatten(image), 0, 0
         flows = [stage for stage in self.cascade.stages if isinstance(stage, Flow)]
@@ -190,7 +208,7 @@ class ImageClassifier(eqx.Module):
                 evaluations += n * _evaluations_per_step(stage.solver)
             if adaptive:  # the signal matters to nobody else
                 u = stage(u)
-        passes = len(self.maps) * len(self.turns)
+        passes = len(self.maps) * len(self.turns) * len(self.zooms)
         return {"steps": passes * steps, "function_evaluations": passes * evaluations}
 
 
@@ -208,6 +226,14 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * largest - 1e-9)
     if config.turns < 1:
         raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
+    if config.zooms < 1 or (config.zooms > 1 and len(maps) == 1):
+        raise TaskError(
+            f"zooms is {config.zooms}; expected 1, for the looks as they are, or more where there are several (--scales)."
+        )
+    if config.domain == "square" and not keeps_square(group):
+        raise TaskError(
+            f"{config.group} does not map the square to itself, only quarter turns and mirrors do: --domain disc."
+        )
     if config.knots is not None and config.knots < 1:
         raise TaskError(f"knots is {config.knots}; expected 1, for coefficients that do not change in time, or more.")
     if config.head_draws < 1:
@@ -225,7 +251,9 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=head_key
     )
     turns = cosets_of(group, config.turns)
-    return ImageClassifier(cascade, readout, head, config.head_dropout, config.head_draws, maps, turns)
+    # Looks are a root of 2 apart. What lies between is reached from above, by smaller looks, which pixels can always sample.
+    zooms = tuple(2.0 ** (-j / (2 * config.zooms)) for j in range(config.zooms))
+    return ImageClassifier(cascade, readout, head, config.head_dropout, config.head_draws, maps, turns, zooms)
 
 
 def _steps(flow: Flow) -> int | None:

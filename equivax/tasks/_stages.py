@@ -38,14 +38,14 @@ PARTS, DURATION = (("reaction",), ("convection", "diffusion"), ("dilation", "ero
 class Canvas(NamedTuple):
     """What all evolutions are drawn on: the jets from the image to the first grid, to the second, and to the centre.
 
-    `sigmas` are the widths of the Gaussians under derivatives on the two grids; signals live in `disc`.
+    `sigmas` are the widths of the Gaussians under derivatives on the two grids; signals live in `disc`, where there is one.
     """
 
     lift: GaussianJet
     down: GaussianJet
     centre: GaussianJet
     sigmas: tuple[float, float]
-    disc: Disc
+    disc: Disc | None
 
 
 def canvas(config: "ModelConfig", size: int, refine: int) -> Canvas:
@@ -58,7 +58,7 @@ def canvas(config: "ModelConfig", size: int, refine: int) -> Canvas:
         down=GaussianJet(fine, coarse, 2, sigmas[0]),
         centre=GaussianJet(coarse, PixelGrid(1, 1, coarse.spacing), config.read_order, READ_WIDTH * size),
         sigmas=sigmas,
-        disc=Disc(0.75 * size / 2, size / 2),
+        disc=None if config.domain == "square" else Disc(0.75 * size / 2, size / 2),
     )
 
 
