@@ -21,8 +21,8 @@ from equivax.tasks import (
     fit,
 )
 
-# Ours; the plain network on the images as they are; and on images that are turned anew at each step.
-KINDS = ("ours", "plain", "plain, turned")
+# Ours and the plain network, on the images as they are, and on images that are turned anew at each step.
+KINDS = ("ours", "ours, turned", "plain", "plain, turned")
 BATCH = 64
 
 
@@ -42,7 +42,7 @@ def untrained(kind: str, seed: int, config: ModelConfig, size: int = 28) -> Any:
     """The model of a kind at the start of training; the plain one has as many weights as ours."""
     key = jax.random.key(seed)
     ours = build_classifier(config, size=size, key=jax.random.fold_in(key, 0))
-    if kind == "ours":
+    if kind.startswith("ours"):
         return ours
     return build_baseline(count_parameters(ours), key=jax.random.fold_in(key, 3))
 
@@ -73,7 +73,7 @@ def trained(
     begun = time.monotonic()
     fitted = fit(
         model,
-        augmented(loss) if kind == "plain, turned" else loss,
+        augmented(loss) if kind.endswith("turned") else loss,
         (data.train_images[:images], data.train_labels[:images]),
         train,
         key=jax.random.key(seed + 1),

@@ -1,8 +1,8 @@
 """How many labelled images does a symmetry save?
 
 Test accuracy on rotated MNIST against the number of training images: the default classifier, and a plain convolutional network
-with as many weights, on the images as they are and on images that are turned by a new random angle each time they are seen.
-Each is trained for the same number of steps with the same optimiser and schedule, whatever the number of images; the plain
+with as many weights, each on the images as they are and on images turned by a new random angle each time they are seen. All are
+trained with the same optimiser and schedule and for a number of steps that does not depend on that of the images; the plain
 networks for more steps than ours, because theirs are cheaper and they learn more slowly.
 
     python benchmarks/sample_efficiency.py                  # writes results/sample_efficiency.json and .png
@@ -24,7 +24,7 @@ RESULTS = Path(__file__).parent / "results"
 def draw(rows: list[dict], where: Path) -> None:
     """Error against the number of images, both logarithmic."""
     figure, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
-    for kind, colour, mark in zip(KINDS, ("C0", "C3", "C1"), "osD", strict=True):
+    for kind, colour, mark in zip(KINDS, ("C0", "C2", "C3", "C1"), "o^sD", strict=True):
         chosen = [r for r in rows if r["model"] == kind]
         images = sorted({r["images"] for r in chosen})
         errors = [[100 * (1 - r["accuracy"]) for r in chosen if r["images"] == n] for n in images]
@@ -51,7 +51,9 @@ def main() -> None:
     for seed in args.seeds:
         for images in args.images:
             for kind in KINDS:
-                model, seconds = trained(kind, data, images, args.steps[kind != "ours"], args.folder, seed=seed)
+                model, seconds = trained(
+                    kind, data, images, args.steps[kind.startswith("plain")], args.folder, seed=seed
+                )
                 logits.setdefault(kind, Logits(model))
                 found = accuracy(logits[kind](model, data.test_images), data.test_labels)
                 weights = count_parameters(model)
