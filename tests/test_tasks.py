@@ -401,8 +401,11 @@ def test_figures_of_many_classes_and_of_none(tmp_path):
     assert max(figure.get_size_inches()) < 20
     few = figures.confusion([[0, 0], [1, 2]], ["cat", "dog"])
     assert {"-", "66.7%", "1"} <= {text.get_text() for text in few.axes[0].texts}
-    unmeasured = figures.training([{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}])
-    assert not unmeasured.axes[1].lines
+    history = [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 0.5}]
+    (alone,) = figures.training(history).axes
+    assert alone.lines[0].get_ydata().tolist() == [1.0, 0.5]
+    _, beside = figures.training([line | {"validation_accuracy": 0.25 * line["epoch"]} for line in history]).axes
+    assert beside.lines[0].get_ydata().tolist() == [25, 50]
 
 
 @pytest.mark.parametrize("preset", PRESETS)

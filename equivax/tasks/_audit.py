@@ -102,7 +102,7 @@ def _by_angle(
 ) -> dict[str, list[float]]:
     """The relative change when the picture turns, by angle: of the invariants at each refinement, and of the prediction.
 
-    The prediction is what a user gets: logits, from their mean, on the grid of training, averaged over turns of the image.
+    The prediction is what a user gets: logits, from their mean, on the grid of training, averaged over turns and zooms.
     """
     degrees = np.arange(0.0, 91.0, 7.5)
     result: dict[str, list[float]] = {"degrees": degrees.tolist()}

@@ -52,17 +52,17 @@ def save(figure: Any, path: Path) -> None:
 
 
 def training(history: Sequence[dict[str, Any]]) -> Any:
-    """The loss, and what was measured after every epoch."""
+    """The loss, and beside it what was measured after every epoch, if there were images to validate on."""
+    measured = [line["validation_accuracy"] * 100 for line in history if "validation_accuracy" in line]
     with _style() as Figure:
-        figure = Figure(figsize=(8.4, 3.1))
-        left, right = figure.subplots(1, 2)
+        figure = Figure(figsize=(8.4 if measured else 4.2, 3.1))
+        left, *rest = figure.subplots(1, 1 + bool(measured), squeeze=False)[0]
         epochs = [line["epoch"] for line in history]
         left.plot(epochs, [line["loss"] for line in history], color=_BLUE, marker="o", markersize=3)
         left.set(title="Training loss", xlabel="epoch", ylabel="mean cross-entropy")
         left.set_ylim(bottom=0)
-        right.set(title="Validation accuracy", xlabel="epoch", ylabel="%", xlim=left.get_xlim())
-        # Without images to validate on, there is no line.
-        if measured := [line["validation_accuracy"] * 100 for line in history if "validation_accuracy" in line]:
+        for right in rest:
+            right.set(title="Validation accuracy", xlabel="epoch", ylabel="%", xlim=left.get_xlim())
             right.plot(epochs, measured, color=_GREEN, marker="o", markersize=3)
             right.annotate(
                 f"{measured[-1]:.2f} %",
@@ -72,7 +72,7 @@ def training(history: Sequence[dict[str, Any]]) -> Any:
                 ha="right",
                 color=_GREEN,
             )
-        for axes in (left, right):
+        for axes in figure.axes:
             axes.xaxis.get_major_locator().set_params(integer=True)
         return figure
 

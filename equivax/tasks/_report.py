@@ -25,7 +25,7 @@ CAPTIONS = (
     (
         "equivariance.png",
         "Error of equivariance",
-        "Of the invariants, and of the prediction, which may be averaged over turns of the image. Where a turn maps the "
+        "Of the invariants, and of the prediction, which may be averaged over turns and zooms. Where a turn maps the "
         "pixels to themselves the error is rounding. At other angles of the group it is what sampling costs, and falls on "
         "finer grids. At angles that a finite group has not, it is algebraic, and no grid removes it.",
     ),
@@ -39,7 +39,7 @@ CAPTIONS = (
         "Images evolving in t",
         "The image on the left, then the energy of the features as the PDE runs.",
     ),
-    ("training.png", "Training", "The loss on the training images, and the accuracy on the validation images."),
+    ("training.png", "Training", "The loss on the training images, and the accuracy on validation images, if any."),
     ("confusion.png", "Confusions", "Rows are the true classes, columns what they were called."),
     ("mistakes.png", "Worst mistakes", "The test images that were called something else with the most confidence."),
 )
