@@ -18,7 +18,7 @@ from ..fields import AffineLift, InvariantReadout, SteerableLayer, looks
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, rotation
 from ._errors import TaskError
-from ._named import cosets_of, keeps_square, symmetry_named
+from ._named import cosets_of, symmetry_named
 from ._stages import LIFT_WIDTH, canvas, stages
 
 # The narrowest Gaussian that pixels can sample, in their widths.
@@ -157,7 +157,7 @@ class ImageClassifier(eqx.Module):
         self, image: Float[Array, "h w *channels"], zoom: float, key: PRNGKeyArray | None
     ) -> Float[Array, " m"]:
         u = self.grid.flatten(image)
-        if self.maps == looks(1):
+        if zoom == 1 and self.maps == looks(1):
             return self.readout(self.cascade(u, key))
         rest = Cascade(self.cascade.stages[1:])
         return jnp.max(jax.vmap(lambda v: self.readout(rest(v, key)))(self._lift(zoom)(u)), axis=0)
@@ -230,7 +230,9 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         raise TaskError(
             f"zooms is {config.zooms}; expected 1, for the looks as they are, or more where there are several (--scales)."
         )
-    if config.domain == "square" and not keeps_square(group):
+    square = PixelGrid(2, 2)
+    kept = group.is_finite and all(square.permutation(h) is not None for h in group.discrete_generators)
+    if config.domain == "square" and not kept:
         raise TaskError(
             f"{config.group} does not map the square to itself, only quarter turns and mirrors do: --domain disc."
         )

@@ -32,14 +32,6 @@ def turns_of(group: AbstractGroup) -> int | None:
     return group.order // (1 + mirrored) if group.is_finite else None
 
 
-def keeps_square(group: AbstractGroup) -> bool:
-    """Whether every element of a planar group maps the square about the centre, with sides along the axes, to itself."""
-    corners = {(1, 1), (-1, 1), (1, -1), (-1, -1)}
-    return group.is_finite and all(
-        {tuple(np.round(h @ corner, 6)) for corner in corners} == corners for h in group.discrete_generators
-    )
-
-
 def cosets_of(group: AbstractGroup, turns: int) -> tuple[tuple[float, float], ...]:
     """Angles and weights of an average over the turns between two of a finite group; one angle, 0, for all other groups.
 
