@@ -105,6 +105,7 @@ from ._scalar_field import ScalarField as ScalarField
 from ._scalar_potential import ScalarPotential as ScalarPotential
 from ._second_order import SecondOrderField as SecondOrderField
 from ._second_order import Vertical as Vertical
+from ._signal_frame import SignalFrame as SignalFrame
 from ._solved_frame import solved_frame as solved_frame
 from ._spurion import SpurionField as SpurionField
 from ._steerable import SteerableLayer as SteerableLayer

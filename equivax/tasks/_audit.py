@@ -132,17 +132,23 @@ def _refined(model: ImageClassifier, config: ModelConfig, factor: int) -> ImageC
 def _moves(
     model: ImageClassifier, config: ModelConfig, refinements: tuple[int, ...], key: PRNGKeyArray
 ) -> tuple[Verdict, ...]:
-    """Whether a picture that a linear map has moved is lifted to the same features, at other looks."""
+    """Whether a picture that a linear map has moved is lifted to the same features at other looks, and framed to the same."""
     larger, stretched = np.array(looks(2)[1:]), np.array(looks(1, stretched=True)[1:3])
-    kinds = [
-        ("a change of scale is a shift", "(L D u)_k = (L u)_{k+1}", larger),
-        ("a stretch is a change of look", "(L P u)_A = (L u)_{A P}", stretched),
+    kinds: list[tuple[str, str, np.ndarray, Any]] = [
+        (name, statement, moves, _of_moves)
+        for name, statement, moves in (
+            ("a change of scale is a shift", "(L D u)_k = (L u)_{k+1}", larger),
+            ("a stretch is a change of look", "(L P u)_A = (L u)_{A P}", stretched),
+        )
+        if all(_pairs(model.maps, B)[0] for B in moves)
     ]
+    if model.frame is not None:
+        kinds.append(
+            ("a change of scale changes nothing that is seen", "T_h(Du)^-1 D u = T_h(u)^-1 u", larger, _of_frame)
+        )
     verdicts = []
-    for name, statement, moves in kinds:
-        if not all(_pairs(model.maps, B)[0] for B in moves):
-            continue
-        errors = [_of_moves(_refined(model, config, factor), config, moves, key) for factor in refinements[:2]]
+    for name, statement, moves, error in kinds:
+        errors = [error(_refined(model, config, factor), config, moves, key) for factor in refinements[:2]]
         if errors[0] <= ROUNDING_FLOOR:
             verdicts.append(Verdict(name, statement, errors[0], 1.0, ROUNDING_FLOOR))
             continue
@@ -157,17 +163,33 @@ def _of_moves(
     model: ImageClassifier, config: ModelConfig, moves: Float[np.ndarray, "n 2 2"], key: PRNGKeyArray
 ) -> float:
     r"""$\max |(L\, T_B u)_A - (L u)_{AB}|$ over moves B and looks A, relative to the largest feature."""
-    lift, half = eqx.filter_jit(lambda u: model.lift(u)), 0.5 * np.eye(2)
-
-    def lifted(move: Float[np.ndarray, "2 2"]) -> Float[Array, "maps points channels"]:
-        return lift(model.grid.flatten(_in_channels(_picture(model.grid, move @ half, key), config.channels)))
-
-    before, worst = lifted(np.eye(2)), 0.0
+    lift = eqx.filter_jit(lambda u: model.lift(u))
+    before, worst = lift(_moved(model, config, np.eye(2), key)), 0.0
     for B in moves:
-        after, (looked, meant) = lifted(B), _pairs(model.maps, B)
-        change = jnp.max(jnp.abs(after[jnp.array(looked)] - before[jnp.array(meant)])) / jnp.max(jnp.abs(after))
-        worst = max(worst, float(change))
+        after, (looked, meant) = lift(_moved(model, config, B, key)), _pairs(model.maps, B)
+        worst = max(worst, _change(after[jnp.array(looked)], before[jnp.array(meant)]))
     return worst
+
+
+def _of_frame(
+    model: ImageClassifier, config: ModelConfig, moves: Float[np.ndarray, "n 2 2"], key: PRNGKeyArray
+) -> float:
+    r"""$\max |F\, T_B u - F u|$ over changes of scale B, relative to the largest value, F being the frame at work."""
+    assert model.frame is not None
+    framed = eqx.filter_jit(model.frame)
+    before = framed(_moved(model, config, np.eye(2), key))
+    return max(_change(framed(_moved(model, config, B, key)), before) for B in moves)
+
+
+def _moved(
+    model: ImageClassifier, config: ModelConfig, move: Float[np.ndarray, "2 2"], key: PRNGKeyArray
+) -> Float[Array, "points channels"]:
+    """The picture at half its size, moved, on the grid of the model."""
+    return model.grid.flatten(_in_channels(_picture(model.grid, move @ (0.5 * np.eye(2)), key), config.channels))
+
+
+def _change(after: Array, before: Array) -> float:
+    return float(jnp.max(jnp.abs(after - before)) / jnp.max(jnp.abs(after)))
 
 
 def _pairs(maps: tuple[LinearMap, ...], B: Float[np.ndarray, "2 2"]) -> tuple[list[int], list[int]]:

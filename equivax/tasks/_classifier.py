@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import LinearMap
 from ..dynamics import Cascade, Flow, Reversible, Splitting, Steps
-from ..fields import AffineLift, InvariantReadout, SteerableLayer, looks
+from ..fields import AffineLift, InvariantReadout, SignalFrame, SteerableLayer, looks
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, rotation
 from ._errors import TaskError
@@ -23,6 +23,9 @@ from ._stages import LIFT_WIDTH, canvas, stages
 
 # The narrowest Gaussian that pixels can sample, in their widths.
 NARROWEST = 0.4
+# The part of a stretch that a frame takes back, and the root mean square along an axis at which it shows all objects, in
+# images: that of upright digits in the disc, of upright clothes in the square.
+STRETCH, STANDARD = {"scale": 0.0, "half": 0.5, "affine": 1.0}, {"disc": 0.17, "square": 0.223}
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ class ModelConfig:
     """Scales, a factor of the root of 2 apart, at which the image is looked at with the same weights; 4 reach down to objects
     of a third of the size. By default 4 where the group has changes of scale, 3 where it has stretches as well, of which there
     are four at each scale, else 1."""
+    frame: Literal["none", "scale", "half", "affine"] = "none"
+    """Move each image first by a moving frame, for one object on black ground: to where it has the same size as all others
+    (scale), so that predictions are invariant under changes of scale; and is as long as it is wide (affine), for invariance
+    under stretches; or half way there, which leaves some of what tells a 1 from a 0."""
     turns: int = 2
     """Predictions are averaged over so many turns of the image between two of a finite group, if it has four or more: they are
     invariant under a group that has so many times more, as far as pixels allow, at so many times the cost. Training is not
@@ -106,6 +113,7 @@ class ImageClassifier(eqx.Module):
     several draws of the invariants that are left out. The grids of the evolution divide
     the square of the image, whatever its size: more pixels are finer samples of the same picture. With several `maps`
     the lift is an `AffineLift`: the image is looked at as each of them moves it, and invariants are the largest over the looks.
+    A `frame` moves every image before.
 
     Without a key the logits are a Reynolds average over `turns`, pairs of an angle and a weight, that stand for the cosets of a
     finite group in a larger one, $\sum_j w_j\, \mathrm{logits}(R_j u)$: what is left of the algebraic error of the
@@ -120,6 +128,7 @@ class ImageClassifier(eqx.Module):
     maps: tuple[LinearMap, ...] = eqx.field(static=True, default=looks(1))
     turns: tuple[tuple[float, float], ...] = eqx.field(static=True, default=((0.0, 1.0),))
     zooms: tuple[float, ...] = eqx.field(static=True, default=(1.0,))
+    frame: SignalFrame | None = None
 
     @property
     def grid(self) -> PixelGrid:
@@ -147,6 +156,11 @@ class ImageClassifier(eqx.Module):
         keep = jax.random.bernoulli(head_key, 1 - self.head_dropout, (self.draws, *z.shape)).astype(z.dtype)
         return jax.vmap(self.head)(keep * z[None] / (1 - self.head_dropout))
 
+    def seen(self, image: Float[Array, "height width *channels"]) -> Float[Array, "points channels"]:
+        """The signal that evolves: the image, moved by the frame where there is one."""
+        u = self.grid.flatten(image)
+        return u if self.frame is None else self.frame(u)
+
     def invariants(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " m"]:
@@ -156,7 +170,7 @@ class ImageClassifier(eqx.Module):
     def _invariants(
         self, image: Float[Array, "h w *channels"], zoom: float, key: PRNGKeyArray | None
     ) -> Float[Array, " m"]:
-        u = self.grid.flatten(image)
+        u = self.seen(image)
         if zoom == 1 and self.maps == looks(1):
             return self.readout(self.cascade(u, key))
         rest = Cascade(self.cascade.stages[1:])
@@ -184,7 +198,7 @@ class ImageClassifier(eqx.Module):
 
         Of several looks, at the first.
         """
-        moments = self.cascade.path(self.grid.flatten(image), n)[1:]
+        moments = self.cascade.path(self.seen(image), n)[1:]
         # A lift and a down-sampling take no time: of several moments at one time on one grid the last one counts.
         latest = {(t, grid): u for t, grid, u in moments}
         return [
@@ -197,7 +211,7 @@ class ImageClassifier(eqx.Module):
 
         Those of the image as it is, are counted once for each look, turn and zoom.
         """
-        u, steps, evaluations = self.grid.flatten(image), 0, 0
+        u, steps, evaluations = self.seen(image), 0, 0
         flows = [stage for stage in self.cascade.stages if isinstance(stage, Flow)]
         adaptive = any(_steps(flow) is None for flow in flows)
         for stage in self.cascade.stages:
@@ -255,7 +269,11 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     turns = cosets_of(group, config.turns)
     # Looks are a root of 2 apart. What lies between is reached from above, by smaller looks, which pixels can always sample.
     zooms = tuple(2.0 ** (-j / (2 * config.zooms)) for j in range(config.zooms))
-    return ImageClassifier(cascade, readout, head, config.head_dropout, config.head_draws, maps, turns, zooms)
+    frame = None
+    if config.frame != "none":
+        grid = cascade.action_in.grid
+        frame = SignalFrame(grid, STANDARD[config.domain] * size, STRETCH[config.frame])
+    return ImageClassifier(cascade, readout, head, config.head_dropout, config.head_draws, maps, turns, zooms, frame)
 
 
 def _steps(flow: Flow) -> int | None:

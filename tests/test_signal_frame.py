@@ -1,0 +1,198 @@
+"""Frames of signals: moments of closed forms, what moved pictures have in common, and cubic convolution."""
+
+import dataclasses
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.ndimage
+
+from equivax.fields import SignalFrame
+from equivax.geometry import PixelGrid
+from equivax.laws import equivariance
+from equivax.symmetry import Dihedral, SignalAction, rotation, trivial
+from equivax.tasks import ModelConfig, build_classifier
+from equivax.tasks._audit import audit
+
+SIDE = 14.0
+COVARIANCE = np.array([[1.3, 0.5], [0.5, 0.7]])
+
+
+def picture(n, A):
+    """Two blobs and a third, moved by A, on n x n pixels: nothing is symmetric about the centre."""
+    grid = PixelGrid(n, n, SIDE / n)
+    x = grid.points @ np.linalg.inv(A).T
+    blobs = [(1.0, (0.6, 0.2)), (0.7, (-0.8, 0.5)), (0.5, (0.3, -0.7))]
+    return grid, jnp.asarray(sum(w * np.exp(-np.sum((x - c) ** 2, 1) / 2 / 0.45**2) for w, c in blobs))[:, None]
+
+
+def framed(n, A, stretch):
+    grid, u = picture(n, np.asarray(A))
+    return SignalFrame(grid, 1.2, stretch)(u)
+
+
+def distance(n, A, stretch):
+    """How far what comes out for T_A u is from what comes out for u."""
+    return float(jnp.abs(framed(n, A, stretch) - framed(n, np.eye(2), stretch)).max())
+
+
+def test_moments_are_those_of_a_gaussian_and_of_a_square():
+    grid = PixelGrid(60, 60, 0.3)
+    x = grid.points
+    gauss = jnp.asarray(np.exp(-np.einsum("pi,ij,pj->p", x, np.linalg.inv(COVARIANCE), x) / 2))[:, None]
+    # The pixels, squares of one colour, add their own.
+    truth = COVARIANCE + 0.3**2 / 12 * np.eye(2)
+    np.testing.assert_allclose(SignalFrame(grid, 1.0).moments(3 * gauss), truth, atol=1e-9)
+    np.testing.assert_allclose(SignalFrame(grid, 1.0).moments(jnp.concatenate([gauss, -gauss], 1)), truth, atol=1e-9)
+    square = jnp.asarray(np.max(np.abs(x), axis=1) < 3)[:, None].astype(float)
+    np.testing.assert_allclose(SignalFrame(grid, 1.0).moments(square), 6.0**2 / 12 * np.eye(2), atol=1e-12)
+
+
+@pytest.mark.parametrize("stretch", [0.0, 0.3, 1.0])
+def test_the_element_is_the_power_of_the_moments(stretch):
+    grid, u = picture(20, np.array([[1.2, 0.7], [-0.1, 0.9]]))
+    frame = SignalFrame(grid, 1.7, stretch)
+    Sigma = np.asarray(frame.moments(u))
+    s = np.sqrt(np.trace(Sigma) / 2)
+    truth = s / 1.7 * scipy.linalg.fractional_matrix_power(Sigma / s**2, stretch / 2)
+    np.testing.assert_allclose(frame.element(u), truth, rtol=1e-12)
+    np.testing.assert_allclose(eqx.filter_jit(frame.element)(5 * u), truth, rtol=1e-12)
+
+
+def test_scales_are_taken_away_to_third_order():
+    A = 0.8 * np.eye(2)
+    coarse, fine = distance(56, A, 0.0), distance(112, A, 0.0)
+    assert 2.6 < np.log2(coarse / fine) < 4
+    assert distance(56, np.diag([1.0, 0.7]), 0.0) > 0.1, "a stretch is not"
+
+
+def test_stretches_are_taken_away_up_to_a_turn_if_asked_for():
+    # What comes out for T_P u is T_Q of what comes out for u, and Q is orthogonal: for P that commutes with Sigma, 1.
+    grid, u = picture(112, np.eye(2))
+    _, V = np.linalg.eigh(np.asarray(SignalFrame(grid, 1.0).moments(u)))
+    P = V @ np.diag([1.1, 0.8]) @ V.T
+    wholly, in_part, not_at_all = (distance(112, P, stretch) for stretch in (1.0, 0.5, 0.0))
+    assert wholly < 2e-3
+    assert 0.03 < in_part < 0.7 * not_at_all
+    # For any P: h is a frame up to turns, h(T_A u) = A h(u) Q.
+    frame, A = SignalFrame(grid, 1.0, 1.0), np.array([[0.9, 0.3], [-0.2, 1.1]])
+    Q = np.linalg.inv(A @ np.asarray(frame.element(u))) @ np.asarray(frame.element(picture(112, A)[1]))
+    np.testing.assert_allclose(Q @ Q.T, np.eye(2), atol=2e-3)
+
+
+@pytest.mark.parametrize("stretch", [0.0, 0.5, 1.0])
+def test_turns_and_reflections_turn_what_comes_out(stretch):
+    grid, u = picture(21, np.eye(2))
+    on_signals = SignalAction(trivial(Dihedral(4)), grid)
+    assert equivariance(SignalFrame(grid, 1.2, stretch), on_signals, on_signals, u)
+    # Other angles, of a picture that is turned before it is sampled: third order.
+    errors = []
+    for n in (28, 56):
+        fine, there = PixelGrid(n, n, SIDE / n), framed(n, rotation(0.4), stretch)
+        u = framed(n, np.eye(2), stretch)
+        turned = scipy.ndimage.map_coordinates(
+            np.asarray(fine.unflatten(u))[..., 0], places(fine, fine.points @ rotation(0.4)), order=5
+        )
+        errors.append(float(np.abs(turned - np.asarray(there)[:, 0]).max()))
+    assert np.log2(errors[0] / errors[1]) > 2.4
+
+
+def places(grid, x):
+    return (grid.height - 1) / 2 - x[:, 1] / grid.spacing, (grid.width - 1) / 2 + x[:, 0] / grid.spacing
+
+
+def test_cubic_convolution_keeps_polynomials_and_ends_at_the_border():
+    grid = PixelGrid(12, 15, 0.5)
+    frame = SignalFrame(grid, 1.0)
+    x, y = grid.points.T
+    u = jnp.asarray(np.stack([3 + x - 2 * y + x * y + y**2, np.ones_like(x)], 1))
+    h = np.asarray(frame.element(u))
+    moved, (p, q) = np.asarray(frame(u)), (grid.points @ h).T
+    assert h[0, 0] > 1.2
+    inside = (np.abs(p) < 15 / 4 - 0.8) & (np.abs(q) < 3 - 0.8)
+    outside = (np.abs(p) > 15 / 4 + 0.8) | (np.abs(q) > 3 + 0.8)
+    np.testing.assert_allclose(moved[inside, 0], (3 + p - 2 * q + p * q + q**2)[inside], atol=1e-12)
+    np.testing.assert_allclose(moved[inside, 1], 1, atol=1e-12)
+    assert outside.sum() > 10
+    assert np.all(moved[outside] == 0)
+    # And with four numbers in place of sixteen it would not: y^2 tells.
+    linear = scipy.ndimage.map_coordinates(
+        np.asarray(grid.unflatten(u))[..., 0], places(grid, grid.points @ h), order=1
+    )
+    assert np.abs(linear - moved[:, 0])[inside].max() > 0.01
+
+
+def test_nothing_and_single_pixels_are_framed_with_finite_slopes():
+    grid = PixelGrid(9, 9)
+    frame = SignalFrame(grid, 2.0, 1.0)
+    for u in (
+        jnp.zeros((81, 1)),
+        jnp.zeros((81, 1)).at[40].set(1.0),
+        jnp.zeros((81, 1)).at[13].set(1.0),
+        jnp.ones((81, 1)),
+    ):
+        value, slope = jax.value_and_grad(lambda u: jnp.sum(frame(u) ** 2))(u)
+        assert jnp.isfinite(value)
+        assert jnp.all(jnp.isfinite(slope))
+    assert jnp.all(frame(jnp.zeros((81, 1))) == 0)
+
+
+def test_slopes_are_those_of_finite_differences(getkey):
+    grid, u = picture(12, np.eye(2))
+    frame = SignalFrame(grid, 1.2, 0.5)
+    w, v = (jax.random.normal(getkey(), u.shape) for _ in range(2))
+    u = u + 0.1  # away from 0, where the mass has a corner
+
+    def f(e):
+        return jnp.sum(w * frame(u + e * v))
+
+    slope = jax.grad(f)(0.0)
+    np.testing.assert_allclose(slope, (f(1e-6) - f(-1e-6)) / 2e-6, rtol=1e-6)
+
+
+def test_frames_that_cannot_be_are_refused():
+    for standard, stretch in ((0.0, 0.0), (1.0, -0.1), (1.0, 1.1)):
+        with pytest.raises(ValueError, match=r"a positive standard and a stretch from 0 to 1"):
+            SignalFrame(PixelGrid(3, 3), standard, stretch)
+
+
+SMALL = ModelConfig(
+    fine=8,
+    coarse=4,
+    fine_width=1,
+    coarse_width=1,
+    lift_order=2,
+    read_width=1,
+    read_order=2,
+    head=4,
+    coarse_steps=1,
+    turns=1,
+)
+
+
+@pytest.mark.parametrize(("name", "stretch"), [("scale", 0.0), ("half", 0.5), ("affine", 1.0)])
+def test_a_classifier_sees_what_the_frame_shows(name, stretch, getkey):
+    config = dataclasses.replace(SMALL, frame=name)
+    model, plain = (build_classifier(c, size=28, key=jax.random.key(0)) for c in (config, SMALL))
+    assert (model.frame.standard, model.frame.stretch) == (pytest.approx(0.17 * 28), stretch)
+    grid, u = picture(28, 1.3 * np.eye(2))
+    image = grid.unflatten(u).astype(jnp.float32)
+    shown = model.grid.unflatten(model.frame(model.grid.flatten(image)))
+    assert float(jnp.abs(shown - image).max()) > 0.1
+    for f in (lambda m, v: m(v), lambda m, v: m.invariants(v), lambda m, v: m(v, key=jax.random.key(1))):
+        np.testing.assert_allclose(f(model, image), f(plain, shown), atol=1e-6)
+    np.testing.assert_array_equal(model.evolution(image, 2)[-1][1], plain.evolution(shown, 2)[-1][1])
+    np.testing.assert_allclose(model(jnp.rot90(image)), model(image), atol=1e-5)
+
+
+def test_the_audit_measures_what_a_frame_is_for():
+    config = dataclasses.replace(SMALL, frame="scale", group="D1", domain="square")
+    model = build_classifier(config, key=jax.random.key(0))
+    assert model.frame.standard == pytest.approx(0.223 * 28)
+    verdicts = {v["name"]: v for v in audit(model, config, refinements=(1, 2), key=jax.random.key(1))["verdicts"]}
+    verdict = verdicts["a change of scale changes nothing that is seen"]
+    assert not verdict["failed"]
+    assert float(verdict["detail"].split()[-1]) > 2.5
