@@ -196,3 +196,9 @@ def test_the_audit_measures_what_a_frame_is_for():
     verdict = verdicts["a change of scale changes nothing that is seen"]
     assert not verdict["failed"]
     assert float(verdict["detail"].split()[-1]) > 2.5
+
+
+def test_a_frame_takes_the_place_of_looks_but_for_those_that_are_asked_for():
+    for group, scales, looks in (("similarity", None, 1), ("similarity", 2, 2), ("affine", None, 5), ("D1", None, 1)):
+        config = dataclasses.replace(SMALL, frame="scale", group=group, scales=scales)
+        assert len(eqx.filter_eval_shape(build_classifier, config, key=jax.random.key(0)).maps) == looks

@@ -87,7 +87,7 @@ class ModelConfig:
     scales: int | None = None
     """Scales, a factor of the root of 2 apart, at which the image is looked at with the same weights; 4 reach down to objects
     of a third of the size. By default 4 where the group has changes of scale, 3 where it has stretches as well, of which there
-    are four at each scale, else 1."""
+    are four at each scale, else 1; with a frame 1."""
     frame: Literal["none", "scale", "half", "affine"] = "none"
     """Move each image first by a moving frame, for one object on black ground: to where it has the same size as all others
     (scale), so that predictions are invariant under changes of scale; and is as long as it is wide (affine), for invariance
@@ -235,7 +235,9 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, odd widths
     of a hyperbolic evolution, and images whose pixels are wider than the Gaussians that are to differentiate them.
     """
-    group, maps, copies = symmetry_named(config.group, config.scales)
+    # What a frame does needs no looks.
+    scales = config.scales or (None if config.frame == "none" else 1)
+    group, maps, copies = symmetry_named(config.group, scales)
     largest = max(float(np.linalg.norm(A, 2)) for A in maps)
     smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * largest - 1e-9)
     if config.turns < 1:
