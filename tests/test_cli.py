@@ -43,6 +43,7 @@ class StandIn(eqx.Module):
     """A linear map of the mean over quarter turns: invariant, and compiled in no time."""
 
     weight: jax.Array
+    frame = None
 
     def __call__(self, image, *, key=None):
         grey = image if image.ndim == 2 else image.mean(-1)

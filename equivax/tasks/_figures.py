@@ -77,24 +77,28 @@ def training(history: Sequence[dict[str, Any]]) -> Any:
         return figure
 
 
-def evolution(images: Sequence[np.ndarray], paths: Sequence[Sequence[tuple[float, np.ndarray]]]) -> Any:
-    """Images evolving in t: each row one image, on the left as it came, then the energy of its features."""
+def evolution(
+    images: Sequence[np.ndarray],
+    paths: Sequence[Sequence[tuple[float, np.ndarray]]],
+    framed: Sequence[np.ndarray] | None = None,
+) -> Any:
+    """Images evolving in t: each row one image, on the left as it came and as a frame shows it, then its features' energy."""
     with _style() as Figure:
-        columns = 1 + max(len(path) for path in paths)
+        pictures = {"image": images} | ({} if framed is None else {"framed": framed})
+        columns = len(pictures) + max(len(path) for path in paths)
         figure = Figure(figsize=(1.05 * columns + 0.3, 1.12 * len(images) + 0.35))
         grid = figure.subplots(len(images), columns, squeeze=False)
-        for row, (image, path) in enumerate(zip(images, paths, strict=True)):
-            for column in range(columns):
-                axes = grid[row][column]
+        for row, path in enumerate(paths):
+            for axes in grid[row]:
                 axes.set_axis_off()
-                if column == 0:
-                    axes.imshow(image, cmap="gray", vmin=0, vmax=1)
-                elif column <= len(path):
-                    axes.imshow(path[column - 1][1], cmap="magma")
+            for axes, (title, shown) in zip(grid[row], pictures.items(), strict=False):
+                axes.imshow(np.clip(shown[row], 0, 1), cmap="gray", vmin=0, vmax=1)
                 if row == 0:
-                    axes.set_title(
-                        "image" if column == 0 else f"t = {path[column - 1][0]:.2f}", fontsize=8, loc="center"
-                    )
+                    axes.set_title(title, fontsize=8, loc="center")
+            for axes, (t, energy) in zip(grid[row][len(pictures) :], path, strict=False):
+                axes.imshow(energy, cmap="magma")
+                if row == 0:
+                    axes.set_title(f"t = {t:.2f}", fontsize=8, loc="center")
         return figure
 
 

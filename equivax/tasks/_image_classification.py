@@ -272,7 +272,10 @@ def _draw_images(run: Run, model: Any, data: LabelledImages, logits: np.ndarray)
     images = [data.test_images[i] for i in chosen]
     evolve = eqx.filter_jit(lambda m, image: m.evolution(image, 4))
     paths = [[(float(t), np.asarray(frame)) for t, frame in evolve(model, jnp.asarray(image))] for image in images]
-    _figures.save(_figures.evolution(images, paths), run.figures / "evolution.png")
+    framed = None
+    if model.frame is not None:
+        framed = [np.asarray(model.seen(jnp.asarray(image))).reshape(image.shape) for image in images]
+    _figures.save(_figures.evolution(images, paths, framed), run.figures / "evolution.png")
     wrong, names = worst(logits, data.test_labels, 24), [_figures.shortened(name, 11) for name in data.class_names]
     between = " called " if max(map(len, names)) < 3 else "\ncalled "
     texts = [f"{names[data.test_labels[i]]}{between}{names[called]}\n{part:.1%}" for i, called, part in wrong]

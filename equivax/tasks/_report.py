@@ -37,7 +37,7 @@ CAPTIONS = (
     (
         "evolution.png",
         "Images evolving in t",
-        "The image on the left, then the energy of the features as the PDE runs.",
+        "The image on the left, and as the frame shows it where there is one, then the energy of the features as the PDE runs.",
     ),
     ("training.png", "Training", "The loss on the training images, and the accuracy on validation images, if any."),
     ("confusion.png", "Confusions", "Rows are the true classes, columns what they were called."),
