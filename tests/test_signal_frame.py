@@ -202,3 +202,26 @@ def test_a_frame_takes_the_place_of_looks_but_for_those_that_are_asked_for():
     for group, scales, looks in (("similarity", None, 1), ("similarity", 2, 2), ("affine", None, 5), ("D1", None, 1)):
         config = dataclasses.replace(SMALL, frame="scale", group=group, scales=scales)
         assert len(eqx.filter_eval_shape(build_classifier, config, key=jax.random.key(0)).maps) == looks
+
+
+def test_sizes_of_a_frame_are_averaged_and_all_of_them_are_trained_on(getkey):
+    one, three = (
+        build_classifier(dataclasses.replace(SMALL, frame="scale", zooms=n), size=28, key=jax.random.key(0))
+        for n in (1, 3)
+    )
+    np.testing.assert_allclose(three.zooms, 2.0 ** np.array([-0.25, 0, 0.25]))
+    assert one.zooms == (1.0,)
+    grid, u = picture(28, 1.3 * np.eye(2))
+    image = grid.unflatten(u).astype(jnp.float32)[..., 0]
+    alone = [
+        dataclasses.replace(one, frame=dataclasses.replace(one.frame, standard=z * one.frame.standard))
+        for z in three.zooms
+    ]
+    np.testing.assert_allclose(three(image), sum(model(image) for model in alone) / 3, atol=1e-6)
+    key = getkey()
+    np.testing.assert_allclose(
+        three(image, key=key), jnp.concatenate([model(image, key=key) for model in alone]), atol=1e-6
+    )
+    assert float(jnp.abs(three(image) - one(image)).max()) > 1e-3
+    assert three.count(image)["steps"] == 3 * one.count(image)["steps"]
+    np.testing.assert_array_equal(three.invariants(image), one.invariants(image))

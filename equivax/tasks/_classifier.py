@@ -1,5 +1,6 @@
 """Images to classes: an equivariant partial neural differential equation, read out invariantly."""
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -98,7 +99,8 @@ class ModelConfig:
     touched."""
     zooms: int = 1
     """Predictions are averaged over so many changes of scale from one look to the next, where there are several scales: they
-    are invariant under finer changes of scale, at so many times the cost. Training is not touched."""
+    are invariant under finer changes of scale, at so many times the cost. Training is not touched. With a frame: over so many
+    sizes at which it shows objects, about the standard one, a fourth root of 2 apart; training averages losses over them."""
     classes: Annotated[int, tyro.conf.Suppress] = 10
     """The number of classes: as many as the data have."""
     channels: Annotated[int, tyro.conf.Suppress] = 1
@@ -118,6 +120,8 @@ class ImageClassifier(eqx.Module):
     Without a key the logits are a Reynolds average over `turns`, pairs of an angle and a weight, that stand for the cosets of a
     finite group in a larger one, $\sum_j w_j\, \mathrm{logits}(R_j u)$: what is left of the algebraic error of the
     finite group is that of the larger one. `zooms`, factors that all maps are multiplied by, are the same for changes of scale.
+    With a frame they are sizes at which it shows the object, times the standard, and the logits their average, which is as
+    invariant as each of them (*frame averaging*, Puny et al., ICLR 2022); there are `draws` for each of them.
     """
 
     cascade: Cascade
@@ -152,25 +156,29 @@ class ImageClassifier(eqx.Module):
             logits = jnp.stack([self._logits(self._turned(image, angle)) for angle, _ in self.turns])
             return jnp.asarray([weight for _, weight in self.turns], logits.dtype) @ logits
         field_key, head_key = jax.random.split(key)
-        z = self.invariants(image, key=field_key)
-        keep = jax.random.bernoulli(head_key, 1 - self.head_dropout, (self.draws, *z.shape)).astype(z.dtype)
+        sizes = (1.0,) if self.frame is None else self.zooms
+        return jnp.concatenate([self._draws(self._invariants(image, size, field_key), head_key) for size in sizes])
+
+    def _draws(self, z: Float[Array, " m"], key: PRNGKeyArray) -> Float[Array, "draws classes"]:
+        keep = jax.random.bernoulli(key, 1 - self.head_dropout, (self.draws, *z.shape)).astype(z.dtype)
         return jax.vmap(self.head)(keep * z[None] / (1 - self.head_dropout))
 
-    def seen(self, image: Float[Array, "height width *channels"]) -> Float[Array, "points channels"]:
-        """The signal that evolves: the image, moved by the frame where there is one."""
+    def seen(self, image: Float[Array, "height width *channels"], size: float = 1.0) -> Float[Array, "points channels"]:
+        """The signal that evolves: the image; where there is a frame, moved by it, to `size` times its standard."""
         u = self.grid.flatten(image)
-        return u if self.frame is None else self.frame(u)
+        return u if self.frame is None else dataclasses.replace(self.frame, standard=size * self.frame.standard)(u)
 
     def invariants(
         self, image: Float[Array, "height width *channels"], *, key: PRNGKeyArray | None = None
     ) -> Float[Array, " m"]:
-        """The invariants that the classes are decided on: of several looks, the largest of each."""
+        """The invariants that the classes are decided on: of several looks, the largest of each; at the standard size."""
         return self._invariants(image, 1.0, key)
 
     def _invariants(
         self, image: Float[Array, "h w *channels"], zoom: float, key: PRNGKeyArray | None
     ) -> Float[Array, " m"]:
-        u = self.seen(image)
+        u = self.seen(image, zoom)
+        zoom = zoom if self.frame is None else 1.0
         if zoom == 1 and self.maps == looks(1):
             return self.readout(self.cascade(u, key))
         rest = Cascade(self.cascade.stages[1:])
@@ -242,9 +250,11 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * largest - 1e-9)
     if config.turns < 1:
         raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
-    if config.zooms < 1 or (config.zooms > 1 and len(maps) == 1):
+    framed = config.frame != "none"
+    if config.zooms < 1 or (config.zooms > 1 and len(maps) == 1 and not framed):
         raise TaskError(
-            f"zooms is {config.zooms}; expected 1, for the looks as they are, or more where there are several (--scales)."
+            f"zooms is {config.zooms}; expected 1, for the looks as they are, or more where there are several (--scales) or "
+            "there is a --frame."
         )
     square = PixelGrid(2, 2)
     kept = group.is_finite and all(square.permutation(h) is not None for h in group.discrete_generators)
@@ -272,8 +282,11 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     # Looks are a root of 2 apart. What lies between is reached from above, by smaller looks, which pixels can always sample.
     zooms = tuple(2.0 ** (-j / (2 * config.zooms)) for j in range(config.zooms))
     frame = None
-    if config.frame != "none":
-        grid = cascade.action_in.grid
+    if framed:
+        grid, zooms = (
+            cascade.action_in.grid,
+            tuple(2.0 ** ((j - (config.zooms - 1) / 2) / 4) for j in range(config.zooms)),
+        )
         frame = SignalFrame(grid, STANDARD[config.domain] * size, STRETCH[config.frame])
     return ImageClassifier(cascade, readout, head, config.head_dropout, config.head_draws, maps, turns, zooms, frame)
 
