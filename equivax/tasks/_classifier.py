@@ -34,7 +34,8 @@ class ModelConfig:
     """The model: u_t = F(differential invariants of u), lifted from the image, coarsened on the way."""
 
     group: str = "C8"
-    """The group acting on the image: C<n>, D<n> (regular features), SO2 or O2 (irreducible features); scale, for changes of
+    """The group acting on the image: C<n>, D<n> (regular features), SO2 or O2 (irreducible features); mirror, for left
+    and right exchanged; scale, for changes of
     scale alone, on eight times as many copies of a feature that is one number; similarity, for those and C8; affine, for those
     and stretches: fifteen looks at an image, at as many times the cost of C8."""
     fine: int = 12

@@ -10,20 +10,25 @@ import numpy as np
 from .._types import LinearMap
 from ..dynamics import InvariantController, Steps
 from ..fields import looks
-from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, O, irrep, regular, trivial
+from ..symmetry import SO, AbstractGroup, AbstractRep, Cyclic, Dihedral, MatrixGroup, O, irrep, regular, trivial
 from ._errors import TaskError
+
+# Left and right exchanged. The reflection in `Dihedral(1)` is that in the horizontal line, which turns things upside down.
+MIRROR = MatrixGroup(discrete_generators=[[[-1.0, 0.0], [0.0, 1.0]]], name="mirror")
 
 
 def group_named(name: str) -> AbstractGroup:
-    """The planar group that a name such as `C8`, `D4`, `SO2` or `O2` means.
+    """The planar group that a name such as `C8`, `D4`, `SO2`, `O2` or `mirror` means.
 
     **Raises:** `TaskError` for any other name.
     """
+    if name == "mirror":
+        return MIRROR
     if name in ("SO2", "O2"):
         return SO(2) if name == "SO2" else O(2)
     if match := re.fullmatch(r"([CD])([1-9]\d?)", name):
         return (Cyclic if match[1] == "C" else Dihedral)(int(match[2]))
-    raise TaskError(f"the group {name!r} is not known here. Use C<n> or D<n> with n from 1 to 99, SO2 or O2.")
+    raise TaskError(f"the group {name!r} is not known here. Use C<n> or D<n> with n from 1 to 99, SO2, O2 or mirror.")
 
 
 def turns_of(group: AbstractGroup) -> int | None:
