@@ -242,7 +242,7 @@ def test_averages_over_zooms_are_invariant_under_finer_changes_of_scale():
             _model(**{"group": "D1"} | wrong)
 
 
-@pytest.mark.parametrize("group", ["C2", "C4", "D1", "D4"])
+@pytest.mark.parametrize("group", ["C2", "C4", "D1", "D4", "mirror"])
 def test_signals_may_fill_the_square_under_a_group_that_keeps_it(group, noise):
     model = _model(group=group, domain="square")
     on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
@@ -252,6 +252,14 @@ def test_signals_may_fill_the_square_under_a_group_that_keeps_it(group, noise):
     corners = [m.cascade.stages[0](noise)[0] for m in (model, _model(group=group))]
     assert float(jnp.abs(corners[0]).max()) > 1e-2
     np.testing.assert_array_equal(corners[1], 0)
+
+
+def test_a_mirror_exchanges_left_and_right(noise):
+    image = np.asarray(_model(group="mirror").grid.unflatten(noise))
+    for group, kept, changed in (("mirror", image[:, ::-1], image[::-1]), ("D1", image[::-1], image[:, ::-1])):
+        model = eqx.filter_jit(_model(group=group))
+        np.testing.assert_allclose(model(kept), model(image), atol=1e-5)
+        assert float(jnp.abs(model(changed) - model(image)).max()) > 1e-4
 
 
 @pytest.mark.parametrize("group", ["C3", "C8", "D8", "SO2", "O2", "similarity"])
@@ -345,7 +353,7 @@ def test_more_steps_of_the_same_field_converge():
     [
         (
             {"group": "X7"},
-            "'X7' is not known here. Use C<n> .* or O2; on whole images also scale, similarity .*, affine",
+            "'X7' is not known here. Use C<n> .* or mirror; on whole images also scale, similarity .*, affine",
         ),
         ({"solver": "Leapfrog"}, "Leapfrog"),
         ({"rtol": 1e-3}, "error estimate"),

@@ -244,14 +244,13 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, odd widths
     of a hyperbolic evolution, and images whose pixels are wider than the Gaussians that are to differentiate them.
     """
+    framed = config.frame != "none"
     # What a frame does needs no looks.
-    scales = config.scales or (None if config.frame == "none" else 1)
-    group, maps, copies = symmetry_named(config.group, scales)
+    group, maps, copies = symmetry_named(config.group, 1 if framed and config.scales is None else config.scales)
     largest = max(float(np.linalg.norm(A, 2)) for A in maps)
     smallest = math.ceil(NARROWEST * config.fine / LIFT_WIDTH * largest - 1e-9)
     if config.turns < 1:
         raise TaskError(f"turns is {config.turns}; expected 1, for the image as it is, or more.")
-    framed = config.frame != "none"
     if config.zooms < 1 or (config.zooms > 1 and len(maps) == 1 and not framed):
         raise TaskError(
             f"zooms is {config.zooms}; expected 1, for the looks as they are, or more where there are several (--scales) or "
