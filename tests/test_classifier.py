@@ -14,8 +14,8 @@ from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance, rejects
 from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
 from equivax.tasks import PRESETS, ModelConfig, TaskError, audit, build_classifier, count_parameters, cross_entropy
-from equivax.tasks._audit import _moves
-from equivax.tasks._named import symmetry_named
+from equivax.tasks._audit import _missing_reflection, _moves
+from equivax.tasks._named import group_named, symmetry_named
 from equivax.tasks._refinement import convergence
 from equivax.tasks._weights import is_weight, split
 
@@ -394,3 +394,14 @@ class _Lopsided(eqx.Module):
 
     def __call__(self, grid):
         return 1 + 0.1 * (grid.points[:, :1] > 0)
+
+
+@pytest.mark.parametrize(
+    ("group", "missing"),
+    [("C8", "y"), ("mirror", "y"), ("D1", "x"), ("D3", "x"), ("D9", None), ("D4", None), ("O2", None)],
+)
+def test_a_reflection_that_the_group_has_not_is_known(group, missing):
+    found = _missing_reflection(group_named(group))
+    assert (found is None) == (missing is None)
+    if missing:
+        np.testing.assert_array_equal(found, np.diag([-1, 1] if missing == "x" else [1, -1]))

@@ -26,9 +26,11 @@ class SignalFrame(eqx.Module):
       for $0 < \alpha < 1$, where it is long.
     - `stretch`: $\alpha$, from 0 for changes of scale alone to 1.
 
-    `u` is `(grid.size, channels)`, and so is the result, by cubic convolution between pixels (Keys, IEEE Trans. ASSP 29, 1981):
-    an error of third order in the spacing, none for quarter turns and flips. The integrals are exact for pixels that are
-    squares of one colour. A signal that is 0 stays so.
+    `u` is `(grid.size, channels)`, and so is the result, by cubic convolution between pixels (Keys, IEEE Trans. ASSP 29, 1981).
+    The integrals are those of pixels that are squares of one colour. What a change of scale leaves is an error of second order
+    in the spacing h, of those squares, $h^2 / 12$ beside $\Sigma$; on grids as coarse as images are it is less than the error
+    of third order that the convolution makes. Turns have the latter alone, quarter turns and flips none. A signal that is
+    0 stays so.
 
     **Raises:** `ValueError` for a standard that is not positive, and a stretch that is not between 0 and 1.
     """

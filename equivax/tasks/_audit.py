@@ -14,7 +14,7 @@ from .._types import LinearMap
 from ..fields import looks
 from ..geometry import Euclidean, PixelGrid
 from ..laws import Verdict, VerdictTable, equivariance, equivariance_by_element, rejects
-from ..symmetry import REFLECTION, Dihedral, SignalAction, TrivialAction, rotation, trivial
+from ..symmetry import REFLECTION, AbstractGroup, Dihedral, SignalAction, TrivialAction, rotation, trivial
 from ._classifier import ImageClassifier, ModelConfig, build_classifier
 from ._refinement import convergence, convergence_verdict, name_of, with_weights_of
 
@@ -31,7 +31,7 @@ def audit(
 
     - Elements that map the pixels to themselves (quarter turns; flips, if the group has them): exact to rounding, for the
       logits and for every stage of the evolution.
-    - Reflections, where the group has none, are refused: the check that must fail.
+    - A reflection that the group has not, if there is one that keeps the square, is refused: the check that must fail.
     - Other angles: one band-limited picture, known at every point of the plane, is turned *before* it is sampled, so that no
       interpolation enters. For angles in the group what is left is the error of discretisation, which falls as the same
       weights are sampled on grids `refinements` times as fine (1, 2 and 4; of many looks at an image, each of which has
@@ -52,14 +52,14 @@ def audit(
     logits = _Logits(model, grid)
     by_element = equivariance_by_element(logits, on_images, on_logits, picture)
     verdicts = VerdictTable(v for v in by_element if v.name != "identity") + _stages(model, picture)
-    if not any(np.linalg.det(h) < 0 for h in group.discrete_generators):
+    if (missing := _missing_reflection(group)) is not None:
         larger = Dihedral(4)
         refused = rejects(
             logits,
             SignalAction(config.channels * trivial(larger), grid),
             TrivialAction(larger, Euclidean(config.classes)),
             picture,
-            elements=REFLECTION[None],
+            elements=missing[None],
         )
         name = f"a reflection, which {config.group} has not, is refused"
         verdicts += (dataclasses.replace(refused, name=name),)
@@ -73,6 +73,18 @@ def audit(
         "angles": angles,
         "refinement": refinement,
     }
+
+
+def _missing_reflection(group: AbstractGroup) -> Float[np.ndarray, "2 2"] | None:
+    """A reflection that keeps the square and that the group has not: of up and down, or of left and right.
+
+    None for groups of many reflections: the next one is so near that what is lacking is as small as the error of turns.
+    """
+    if not any(np.linalg.det(h) < 0 for h in group.discrete_generators):
+        return REFLECTION
+    if not group.is_finite or group.order > 8:
+        return None
+    return next((h for h in (REFLECTION, -REFLECTION) if not any(np.allclose(h, g) for g in group.elements)), None)
 
 
 class _Logits(eqx.Module):

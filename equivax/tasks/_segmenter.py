@@ -27,7 +27,8 @@ class SegmenterConfig:
     """The model: u_t = F(differential invariants of u), lifted from the image, on grids that correct each other."""
 
     group: str = "C8"
-    """The group acting on the plane: C<n>, D<n> (regular features), SO2 or O2 (irreducible features)."""
+    """The group acting on the plane: C<n>, D<n> (regular features), SO2 or O2 (irreducible features); mirror, for left and
+    right exchanged."""
     spacings: tuple[int, ...] = (2, 4, 8)
     """The spacing of each grid in pixels of the image, each a multiple of the one before."""
     widths: tuple[int, ...] = (6, 8, 8)
