@@ -14,7 +14,7 @@ from equivax.fields import SignalFrame
 from equivax.geometry import PixelGrid
 from equivax.laws import equivariance
 from equivax.symmetry import Dihedral, SignalAction, rotation, trivial
-from equivax.tasks import ModelConfig, build_classifier
+from equivax.tasks import ModelConfig, _figures, build_classifier
 from equivax.tasks._audit import audit
 
 SIDE = 14.0
@@ -227,3 +227,13 @@ def test_sizes_of_a_frame_are_averaged_and_all_of_them_are_trained_on(getkey):
     assert float(jnp.abs(three(image) - one(image)).max()) > 5e-5
     assert three.count(image)["steps"] == 3 * one.count(image)["steps"]
     np.testing.assert_array_equal(three.invariants(image), one.invariants(image))
+
+
+def test_the_picture_of_the_evolution_shows_what_the_frame_shows():
+    image, shown, energy = np.zeros((4, 4)), np.full((4, 4), 0.5), np.ones((2, 2))
+    for framed, titles in ((None, ["image", "t = 0.50"]), ([shown], ["image", "framed", "t = 0.50"])):
+        axes = _figures.evolution([image], [[(0.5, energy)]], framed).axes
+        assert [a.get_title() for a in axes] == titles
+        pictures = [image, *(framed or []), energy]
+        for a, picture in zip(axes, pictures, strict=True):
+            np.testing.assert_array_equal(a.images[0].get_array(), picture)
