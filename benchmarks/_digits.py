@@ -21,8 +21,9 @@ from equivax.tasks import (
     fit,
 )
 
-# Ours and the plain network, on the images as they are, and on images that are turned anew at each step.
-KINDS = ("ours", "ours, turned", "plain", "plain, turned")
+# Ours, ours behind a moving frame that makes all digits as large and takes half of what they are longer than wide, and the
+# plain network; each on the images as they are, and on images that are turned anew at each step.
+KINDS = ("ours", "ours, turned", "ours, framed", "ours, framed, turned", "plain", "plain, turned")
 BATCH = 64
 
 
@@ -63,6 +64,8 @@ def trained(
     What is small is seen more often: the number of steps, rounded to whole epochs, is the same for all.
     """
     config = ModelConfig() if config is None else config
+    if "framed" in kind:
+        config = dataclasses.replace(config, frame="half")
     model = untrained(kind, seed, config, data.train_images.shape[1])
     name = f"{kind.replace(', ', '-')}{label}-{data.train_images.shape[1]}-{images}-{steps}-seed{seed}"
     kept, about = folder / f"{name}.eqx", folder / f"{name}.json"

@@ -1,9 +1,10 @@
 """How many labelled images does a symmetry save?
 
-Test accuracy on rotated MNIST against the number of training images: the default classifier, and a plain convolutional network
-with as many weights, each on the images as they are and on images turned by a new random angle each time they are seen. All are
-trained with the same optimiser and schedule and for a number of steps that does not depend on that of the images; the plain
-networks for more steps than ours, because theirs are cheaper and they learn more slowly.
+Test accuracy on rotated MNIST against the number of training images: the default classifier, the same behind a moving frame
+(`--frame half`), and a plain convolutional network with as many weights, each on the images as they are and on images turned by
+a new random angle each time they are seen. All are trained with the same optimiser and schedule and for a number of steps that
+does not depend on that of the images; the plain networks for more steps than ours, because theirs are cheaper and they learn
+more slowly.
 
     python benchmarks/sample_efficiency.py                  # writes results/sample_efficiency.json and .png
 """
@@ -24,7 +25,7 @@ RESULTS = Path(__file__).parent / "results"
 def draw(rows: list[dict], where: Path) -> None:
     """Error against the number of images, both logarithmic."""
     figure, axes = plt.subplots(figsize=(5.2, 3.6), layout="constrained")
-    for kind, colour, mark in zip(KINDS, ("C0", "C2", "C3", "C1"), "o^sD", strict=True):
+    for kind, colour, mark in zip(KINDS, ("C0", "C2", "C4", "C5", "C3", "C1"), "o^vPsD", strict=True):
         chosen = [r for r in rows if r["model"] == kind]
         images = sorted({r["images"] for r in chosen})
         errors = [[100 * (1 - r["accuracy"]) for r in chosen if r["images"] == n] for n in images]
@@ -59,7 +60,7 @@ def main() -> None:
                 weights = count_parameters(model)
                 row = {"model": kind, "images": images, "seed": seed, "accuracy": found, "parameters": weights}
                 rows.append(row | {"seconds": seconds})
-                print(f"{kind:14} {images:6} images: {found:.2%} in {seconds:.0f} s", flush=True)
+                print(f"{kind:20} {images:6} images: {found:.2%} in {seconds:.0f} s", flush=True)
     document = {
         "question": "How many labelled images does a symmetry save?",
         "command": f"python benchmarks/sample_efficiency.py --images {' '.join(map(str, args.images))} "

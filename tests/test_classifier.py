@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from equivax.data import rotate
-from equivax.fields import AffineLift, Disc, GaussianJet, SteerableLayer, looks, summands
+from equivax.fields import AffineLift, Disc, GaussianJet, InvariantPooling, SteerableLayer, Vote, looks, summands
 from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance, rejects
 from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
 from equivax.tasks import PRESETS, ModelConfig, TaskError, audit, build_classifier, count_parameters, cross_entropy
 from equivax.tasks._audit import _missing_reflection, _moves
-from equivax.tasks._named import group_named, symmetry_named
+from equivax.tasks._named import features, group_named, symmetry_named
 from equivax.tasks._refinement import convergence
 from equivax.tasks._weights import is_weight, split
 
@@ -166,7 +166,7 @@ def test_an_evolution_on_positions_and_orientations_is_invariant_with_few_weight
     np.testing.assert_allclose(flow(u), v, rtol=0, atol=1e-5)
     assert float(jnp.abs(v - u).max()) > 0.1
     assert model.count(noise.reshape(SIZE, SIZE)) == {"steps": 6, "function_evaluations": 18}, "two turns, three steps"
-    assert count_parameters(build_classifier(PRESETS["m2"]().model, key=jax.random.key(0))) == 2_872
+    assert count_parameters(build_classifier(PRESETS["m2"]().model, key=jax.random.key(0))) == 2_884
     for changes, message in (
         ({"group": "D8"}, "have turns alone"),
         ({"group": "SO2"}, "have turns alone"),
@@ -177,6 +177,47 @@ def test_an_evolution_on_positions_and_orientations_is_invariant_with_few_weight
     ):
         with pytest.raises(TaskError, match=message):
             _model(**{"evolution": "m2", "fine_width": 2, "coarse_width": 2, "read_width": 2} | changes)
+
+
+def test_the_elements_of_a_group_vote():
+    rep = 3 * regular(Dihedral(4))
+    vote, pooled = Vote(rep, 5, 7, key=jax.random.key(0)), InvariantPooling(rep)
+    v = jax.random.normal(jax.random.key(1), (2, 24), jnp.float32)
+    assert vote(v).shape == (2, 5)
+    by_hand = jax.nn.logsumexp(jnp.stack([vote.perceptron(v[1, g::8]) for g in range(8)]), axis=0) - np.log(8).astype(
+        np.float32
+    )
+    np.testing.assert_allclose(vote(v)[1], by_hand, rtol=0, atol=1e-6)
+    for g in rep.group.elements:
+        np.testing.assert_allclose(vote(v @ jnp.asarray(rep.rho(g), v.dtype).T), vote(v), rtol=0, atol=1e-6)
+    # One copy alone is permuted: what each copy has by itself stays, what they have together does not.
+    alone = v.at[:, :8].set(jnp.roll(v[:, :8], 1, axis=1))
+    np.testing.assert_allclose(pooled(alone), pooled(v), rtol=0, atol=1e-6)
+    assert float(jnp.abs(vote(alone) - vote(v)).max()) > 1e-2
+    for wrong in (regular(Cyclic(4)) + trivial(Cyclic(4)), features(group_named("SO2"), 2)):
+        with pytest.raises(ValueError, match="elements that a group permutes"):
+            Vote(wrong, 5, 7, key=jax.random.key(0))
+
+
+@pytest.mark.parametrize("options", [{"group": "D4"}, {"evolution": "m2", "read_width": 4}])
+def test_logits_by_vote_are_invariant(noise, options):
+    options = {"fine_width": 2, "coarse_width": 2, "head": 7, "head_dropout": 0.0} | options
+    model = _model(vote=True, **options)
+    on_images, on_logits = SignalAction(trivial(model.group), model.grid), TrivialAction(model.group, Euclidean(10))
+    verdict = equivariance(_Logits(model), on_images, on_logits, noise)
+    assert verdict.passed, verdict
+    image = noise.reshape(SIZE, SIZE)
+    once = dataclasses.replace(model, turns=((0.0, 1.0),))
+    np.testing.assert_array_equal(once(image), once.invariants(image))
+    drawn = model(image, key=jax.random.key(1))
+    assert drawn.shape == (model.draws, 10)
+    np.testing.assert_array_equal(drawn, jnp.broadcast_to(drawn[0], drawn.shape), "no invariants are left out")
+    # Half of the invariants, and so of the weights of the first layer of the perceptron.
+    by_mean = count_parameters(_model(**options))
+    assert by_mean - count_parameters(model) == model.readout.pooling.copies * 7
+    for wrong in ({"group": "SO2", "evolution": "parabolic"}, {"head_dropout": 0.1}):
+        with pytest.raises(TaskError, match="--vote is for finite groups"):
+            _model(**options | {"vote": True} | wrong)
 
 
 @pytest.mark.parametrize("evolution", ["parabolic", "m2"])

@@ -99,6 +99,7 @@ from ._prune import prune as prune
 from ._prune import simplest as simplest
 from ._readout import InvariantPooling as InvariantPooling
 from ._readout import InvariantReadout as InvariantReadout
+from ._readout import Vote as Vote
 from ._restrict import restrict as restrict
 from ._reynolds import ReynoldsField as ReynoldsField
 from ._scalar_field import ScalarField as ScalarField

@@ -1,11 +1,14 @@
 """Invariant read-out: from a signal to numbers that no group element changes."""
 
+import math
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .._numerics import safe_norm
-from .._types import Signal
+from .._types import Key, Signal
 from ..symmetry import AbstractRep
 from ._left_invariant import LeftInvariantLayer
 from ._nonlinear import split_blocks
@@ -39,6 +42,41 @@ class InvariantPooling(eqx.Module):
         return jnp.concatenate(parts, axis=-1)
 
 
+class Vote(eqx.Module):
+    r"""Invariants by a vote of the elements of a finite group, $v \mapsto \log \tfrac1n \textstyle\sum_g \exp h(v_{\cdot g})$.
+
+    The perceptron $h$ sees all copies at one element at a time, which a mean or a maximum over the group of each copy by
+    itself takes apart. As logits of classes these are of one softmax over classes and elements together, summed over
+    the elements: which way up a thing is, is a latent variable.
+
+    - `rep`: copies of one permutation representation, such as `8 * regular(Cyclic(4))`. - `size`: the number of invariants.
+    - `hidden`: the hidden units of $h$, which has one layer of them.
+
+    `x` has channels last, `(..., rep.dim)`; the result `(..., size)`.
+
+    **Raises:** `ValueError` for a representation of several blocks, or of one that does not permute coordinates.
+    """
+
+    perceptron: eqx.nn.MLP
+    copies: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+
+    def __init__(self, rep: AbstractRep, size: int, hidden: int, *, key: Key):
+        (self.copies, block), *others = rep.blocks
+        if others or not block.is_permutation:
+            raise ValueError(
+                f"Votes are those of elements that a group permutes; received {rep}, and not one regular block."
+            )
+        self.perceptron = eqx.nn.MLP(self.copies, size, hidden, 1, activation=jax.nn.silu, dtype=jnp.float32, key=key)
+        self.size = size
+
+    def __call__(self, x: Float[Array, "*batch dim"]) -> Float[Array, "*batch size"]:
+        by_copy = x.reshape(*x.shape[:-1], self.copies, -1)
+        n = by_copy.shape[-1]
+        votes = jnp.vectorize(self.perceptron, signature="(c)->(k)")(jnp.swapaxes(by_copy, -1, -2))
+        return jax.nn.logsumexp(votes, axis=-2) - math.log(n)
+
+
 class InvariantReadout(eqx.Module):
     r"""Invariants of a signal about the centre of its grid: a layer to one point, pooled over the group.
 
@@ -46,19 +84,22 @@ class InvariantReadout(eqx.Module):
     $u \mapsto s(P(\partial)\,u\,(0) + b)$. Invariant under the group acting about the centre. (It is not invariant under
     translations; the jet sees where things are.)
 
+    - `pooling`: from features of the group to invariants; an `InvariantPooling` by default.
+
     **Raises:** `ValueError` for a layer whose target is more than one point.
     """
 
     layer: SteerableLayer | LeftInvariantLayer
-    pooling: InvariantPooling
+    pooling: InvariantPooling | Vote
 
-    def __init__(self, layer: SteerableLayer | LeftInvariantLayer):
+    def __init__(self, layer: SteerableLayer | LeftInvariantLayer, pooling: Vote | None = None):
         if layer.target.size != 1:
             raise ValueError(
                 f"A read-out takes a layer to one point; received one to a grid of {layer.target.shape}. Make it with the "
                 "target PixelGrid(1, 1, spacing), or pool its output with InvariantPooling yourself."
             )
-        self.layer, self.pooling = layer, InvariantPooling(layer.action_out.rep)
+        self.layer = layer
+        self.pooling = InvariantPooling(layer.action_out.rep) if pooling is None else pooling
 
     @property
     def size(self) -> int:

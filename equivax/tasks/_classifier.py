@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from .._types import LinearMap
 from ..dynamics import Cascade, Flow, Reversible, Splitting, Steps
-from ..fields import AffineLift, InvariantReadout, SignalFrame, SteerableLayer, looks
+from ..fields import AffineLift, InvariantReadout, LeftInvariantLayer, SignalFrame, SteerableLayer, Vote, looks
 from ..geometry import PixelGrid
 from ..symmetry import AbstractGroup, rotation
 from ._errors import TaskError
@@ -79,6 +79,9 @@ class ModelConfig:
     """The highest derivative of the jet at the centre."""
     head: int = 64
     """Hidden units of the perceptron on the invariants."""
+    vote: bool = False
+    """The perceptron sees the copies at one element of the group at a time, and the elements of the group vote, instead of the
+    mean and the maximum of each copy. For finite groups; there are no invariants to leave out."""
     field_dropout: float = 0.1
     """The probability that a feature of the field is left out in training."""
     head_dropout: float = 0.3
@@ -116,7 +119,7 @@ class ImageClassifier(eqx.Module):
     several draws of the invariants that are left out. The grids of the evolution divide
     the square of the image, whatever its size: more pixels are finer samples of the same picture. With several `maps`
     the lift is an `AffineLift`: the image is looked at as each of them moves it, and invariants are the largest over the looks.
-    A `frame` moves every image before.
+    A `frame` moves every image before. Where the read-out ends in a `Vote`, its invariants are the logits.
 
     Without a key the logits are a Reynolds average over `turns`, pairs of an angle and a weight, that stand for the cosets of a
     finite group in a larger one, $\sum_j w_j\, \mathrm{logits}(R_j u)$: what is left of the algebraic error of the
@@ -127,7 +130,7 @@ class ImageClassifier(eqx.Module):
 
     cascade: Cascade
     readout: InvariantReadout
-    head: eqx.nn.MLP
+    head: eqx.nn.MLP | eqx.nn.Identity
     head_dropout: float = eqx.field(static=True)
     draws: int = eqx.field(static=True, default=1)
     maps: tuple[LinearMap, ...] = eqx.field(static=True, default=looks(1))
@@ -266,6 +269,11 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         raise TaskError(f"knots is {config.knots}; expected 1, for coefficients that do not change in time, or more.")
     if config.head_draws < 1:
         raise TaskError(f"head_draws is {config.head_draws}; expected 1 or more.")
+    if config.vote and (not group.is_finite or config.head_dropout):
+        raise TaskError(
+            f"--vote is for finite groups, and has no invariants to leave out: with --group {config.group} and --head-dropout "
+            f"{config.head_dropout}; give C<n> or D<n>, and 0."
+        )
     if size * refine < smallest:
         raise TaskError(
             f"images of {size} x {size} pixels are smaller than the stencils: on {config.fine} x {config.fine} points "
@@ -274,10 +282,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         )
     *keys, head_key = jax.random.split(key, 6)
     cascade, centre = stages(config, group, copies, canvas(config, size, refine), keys)
-    readout = InvariantReadout(centre)
-    head = eqx.nn.MLP(
-        readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=head_key
-    )
+    readout, head = _readout(centre, config, head_key)
     turns = cosets_of(group, config.turns)
     # Looks are a root of 2 apart. What lies between is reached from above, by smaller looks, which pixels can always sample.
     zooms = tuple(2.0 ** (-j / (2 * config.zooms)) for j in range(config.zooms))
@@ -289,6 +294,20 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         )
         frame = SignalFrame(grid, STANDARD[config.domain] * size, STRETCH[config.frame])
     return ImageClassifier(cascade, readout, head, config.head_dropout, config.head_draws, maps, turns, zooms, frame)
+
+
+def _readout(
+    centre: SteerableLayer | LeftInvariantLayer, config: ModelConfig, key: PRNGKeyArray
+) -> tuple[InvariantReadout, eqx.nn.MLP | eqx.nn.Identity]:
+    """From the signal to invariants, and from these to logits."""
+    if config.vote:
+        return InvariantReadout(
+            centre, Vote(centre.action_out.rep, config.classes, config.head, key=key)
+        ), eqx.nn.Identity()
+    readout = InvariantReadout(centre)
+    return readout, eqx.nn.MLP(
+        readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=key
+    )
 
 
 def _steps(flow: Flow) -> int | None:
