@@ -156,7 +156,10 @@ def best() -> dict[str, Any]:
 
 
 def m2() -> dict[str, Any]:
-    """The smallest model: an evolution on positions and orientations, of less than 3,000 weights, all of which it needs."""
+    """The smallest model: an evolution on positions and orientations, of less than 3,000 weights, all of which it needs.
+
+    Its frame is for one object on black ground; of other images of your own, take it away with `--frame none`.
+    """
     return {
         "model": ModelConfig(
             evolution="m2",
