@@ -34,7 +34,7 @@ def draw(rows: list[dict], where: Path) -> None:
     axes.set_yticks([1, 2, 5, 10, 20, 50], ["1", "2", "5", "10", "20", "50"])
     axes.minorticks_off()
     axes.grid(alpha=0.25)
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower left", fontsize="small")
     figure.savefig(where, dpi=160)
 
 
