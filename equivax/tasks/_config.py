@@ -174,9 +174,9 @@ def m2() -> dict[str, Any]:
             head_draws=1,
             frame="half",
         ),
-        "train": TrainConfig(epochs=50, learning_rate=5e-2, weight_decay=0.01),
+        "train": TrainConfig(epochs=60, learning_rate=5e-2, weight_decay=0.01),
         "augment": True,
-        "deform": 0.1,
+        "deform": 0.05,
     }
 
 
