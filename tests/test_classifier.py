@@ -12,7 +12,7 @@ from equivax.data import rotate
 from equivax.fields import AffineLift, Disc, GaussianJet, InvariantPooling, SteerableLayer, Vote, looks, summands
 from equivax.geometry import Euclidean, PixelGrid
 from equivax.laws import equivariance, rejects
-from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, regular, trivial
+from equivax.symmetry import REFLECTION, Cyclic, Dihedral, SignalAction, TrivialAction, defining, regular, trivial
 from equivax.tasks import PRESETS, ModelConfig, TaskError, audit, build_classifier, count_parameters, cross_entropy
 from equivax.tasks._audit import _missing_reflection, _moves
 from equivax.tasks._named import features, group_named, symmetry_named
@@ -166,7 +166,10 @@ def test_an_evolution_on_positions_and_orientations_is_invariant_with_few_weight
     np.testing.assert_allclose(flow(u), v, rtol=0, atol=1e-5)
     assert float(jnp.abs(v - u).max()) > 0.1
     assert model.count(noise.reshape(SIZE, SIZE)) == {"steps": 6, "function_evaluations": 18}, "two turns, three steps"
-    assert count_parameters(build_classifier(PRESETS["m2"]().model, key=jax.random.key(0))) == 2_884
+    preset = build_classifier(PRESETS["m2"]().model, key=jax.random.key(0))
+    assert count_parameters(preset) == 2_884
+    assert preset.frame is not None
+    assert preset.frame.stretch == 0.5
     for changes, message in (
         ({"group": "D8"}, "have turns alone"),
         ({"group": "SO2"}, "have turns alone"),
@@ -194,7 +197,7 @@ def test_the_elements_of_a_group_vote():
     alone = v.at[:, :8].set(jnp.roll(v[:, :8], 1, axis=1))
     np.testing.assert_allclose(pooled(alone), pooled(v), rtol=0, atol=1e-6)
     assert float(jnp.abs(vote(alone) - vote(v)).max()) > 1e-2
-    for wrong in (regular(Cyclic(4)) + trivial(Cyclic(4)), features(group_named("SO2"), 2)):
+    for wrong in (regular(Cyclic(4)) + trivial(Cyclic(4)), 2 * defining(Dihedral(4)), features(group_named("SO2"), 2)):
         with pytest.raises(ValueError, match="elements that a group permutes"):
             Vote(wrong, 5, 7, key=jax.random.key(0))
 
