@@ -92,7 +92,7 @@ class InvariantReadout(eqx.Module):
     layer: SteerableLayer | LeftInvariantLayer
     pooling: InvariantPooling | Vote
 
-    def __init__(self, layer: SteerableLayer | LeftInvariantLayer, pooling: Vote | None = None):
+    def __init__(self, layer: SteerableLayer | LeftInvariantLayer, pooling: InvariantPooling | Vote | None = None):
         if layer.target.size != 1:
             raise ValueError(
                 f"A read-out takes a layer to one point; received one to a grid of {layer.target.shape}. Make it with the "

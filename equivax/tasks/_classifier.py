@@ -35,9 +35,9 @@ class ModelConfig:
 
     group: str = "C8"
     """The group acting on the image: C<n>, D<n> (regular features), SO2 or O2 (irreducible features); mirror, for left
-    and right exchanged; scale, for changes of
-    scale alone, on eight times as many copies of a feature that is one number; similarity, for those and C8; affine, for those
-    and stretches: fifteen looks at an image, at as many times the cost of C8."""
+    and right exchanged; scale, for changes of scale alone, on eight times as many copies of a feature that is one number;
+    similarity, for those and C8; affine, for those and stretches: fifteen looks at an image, at as many times the cost of
+    C8."""
     fine: int = 12
     """Pixels across the first grid that the signal evolves on."""
     coarse: int = 6
@@ -245,7 +245,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     same square, while stencils keep their width. The weights mean the same at any refinement.
 
     **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, odd widths
-    of a hyperbolic evolution, and images whose pixels are wider than the Gaussians that are to differentiate them.
+    of a hyperbolic evolution, a vote of a group that is not finite or with dropout on invariants, and images whose pixels are
+    wider than the Gaussians that are to differentiate them.
     """
     framed = config.frame != "none"
     # What a frame does needs no looks.
@@ -301,9 +302,8 @@ def _readout(
 ) -> tuple[InvariantReadout, eqx.nn.MLP | eqx.nn.Identity]:
     """From the signal to invariants, and from these to logits."""
     if config.vote:
-        return InvariantReadout(
-            centre, Vote(centre.action_out.rep, config.classes, config.head, key=key)
-        ), eqx.nn.Identity()
+        vote = Vote(centre.action_out.rep, config.classes, config.head, key=key)
+        return InvariantReadout(centre, vote), eqx.nn.Identity()
     readout = InvariantReadout(centre)
     return readout, eqx.nn.MLP(
         readout.size, config.classes, config.head, 1, activation=jax.nn.silu, dtype=jnp.float32, key=key
