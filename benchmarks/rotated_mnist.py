@@ -3,6 +3,7 @@
     python benchmarks/rotated_mnist.py --preset best --seeds 0 1 2     # trains, writes results/rotated_mnist_best.json
     python benchmarks/rotated_mnist.py --collect runs/a runs/b runs/c  # the same table from runs that exist
     python benchmarks/rotated_mnist.py --export digits.npz             # the digits, for peers in other environments
+    python benchmarks/rotated_mnist.py --name framed --options --frame half     # the preset, changed: rotated_mnist_framed.json
 
 Each seed is one run of `equivax train rotated-mnist`; the split of the data is the same for all of them.
 """
@@ -31,21 +32,20 @@ KEPT = (
 BASELINE = ("test_accuracy", "parameters", "seconds_training")
 
 
-def train(preset: str, epochs: int | None, seed: int, folder: Path) -> Path:
+def train(preset: str, options: list[str], seed: int, name: str, folder: Path) -> Path:
     """One run, unless it is there already; resumed if it was interrupted."""
-    shorter = [] if epochs is None else ["--epochs", str(epochs)]
-    run = folder / "-".join([preset, *shorter[1:], f"seed{seed}"])
+    run = folder / f"{name}-seed{seed}"
     if not (run / "metrics.json").exists():
         words = (
             ["--resume", "--out", str(run)]
             if run.exists()
-            else ["--preset", preset, *shorter, "--seed", str(seed), "--out", str(run)]
+            else ["--preset", preset, *options, "--seed", str(seed), "--out", str(run)]
         )
         subprocess.run([sys.executable, "-m", "equivax.tasks", "train", "rotated-mnist", *words], check=True)
     return run
 
 
-def collect(runs: list[Path], epochs: int | None, out: Path) -> None:
+def collect(runs: list[Path], chosen: list[str], out: Path) -> None:
     """The table of several runs: each one, then mean and standard deviation over the seeds."""
     metrics = [json.loads((run / "metrics.json").read_text()) for run in runs]
     configs = [json.loads((run / "config.json").read_text())["config"] for run in runs]
@@ -57,10 +57,11 @@ def collect(runs: list[Path], epochs: int | None, out: Path) -> None:
     spread = float(errors.std(ddof=1)) if len(rows) > 1 else None
     result = {
         "question": "How accurate is this preset on rotated MNIST (10k + 2k + 50k, generated), and how much do seeds matter?",
-        "command": f"python benchmarks/rotated_mnist.py --preset {configs[0]['preset']} "
-        + ("" if epochs is None else f"--epochs {epochs} ")
-        + "--seeds "
-        + " ".join(str(r["seed"]) for r in rows),
+        "command": " ".join(
+            ["python benchmarks/rotated_mnist.py --preset", configs[0]["preset"], "--seeds"]
+            + [str(r["seed"]) for r in rows]
+            + chosen
+        ),
         "test_error_percent": {"mean": float(errors.mean()), "std": spread, "seeds": len(rows)},
         "parameters": rows[0]["parameters"],
         "runs": rows,
@@ -83,6 +84,8 @@ def main() -> None:
     parser.add_argument("--collect", type=Path, nargs="+")
     parser.add_argument("--export", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--name", help="of runs and results, where there are options; by default that of the preset")
+    parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="last: more for `equivax train`")
     args = parser.parse_args()
     if args.export:
         from equivax.data import labelled_images
@@ -91,9 +94,14 @@ def main() -> None:
         parts = ("train_images", "train_labels", "validation_images", "validation_labels", "test_images", "test_labels")
         np.savez(args.export, **{name: getattr(data, name) for name in parts})
         return
-    runs = args.collect or [train(args.preset, args.epochs, seed, args.folder) for seed in args.seeds]
-    name = f"rotated_mnist_{args.preset}" + (f"_{args.epochs}_epochs" if args.epochs else "")
-    collect(runs, args.epochs, args.out or Path(__file__).parent / "results" / f"{name}.json")
+    shorter = [] if args.epochs is None else ["--epochs", str(args.epochs)]
+    name = args.name or args.preset + (f"_{args.epochs}_epochs" if args.epochs else "")
+    runs = args.collect or [
+        train(args.preset, [*shorter, *args.options], seed, name, args.folder) for seed in args.seeds
+    ]
+    named = ["--name", args.name] if args.name else []
+    chosen = [*shorter, *named, *(["--options", *args.options] if args.options else [])]
+    collect(runs, chosen, args.out or Path(__file__).parent / "results" / f"rotated_mnist_{name}.json")
 
 
 if __name__ == "__main__":
