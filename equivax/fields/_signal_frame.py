@@ -12,19 +12,23 @@ class SignalFrame(eqx.Module):
     r"""Every signal moved to where its second moments are standard, by a moving frame of the linear maps of the plane,
 
     $$ u \mapsto T_{h(u)^{-1}} u, \qquad (T_A u)(x) = u(A^{-1} x), \qquad
-       h = \frac{s}{c} \Bigl(\frac{\Sigma^{1/2}}{s}\Bigr)^{\alpha}, \quad
+       h = \frac{s}{c} \Bigl(\frac{\Sigma^{1/2}}{s}\Bigr)^{\alpha} Q, \quad
        \Sigma = \frac{\int x x^T\, \|u(x)\|_1\, dx}{\int \|u(x)\|_1\, dx}, \quad s^2 = \frac{\operatorname{tr} \Sigma}{2}. $$
 
     As $\Sigma(T_A u) = A\, \Sigma\, A^T$, what comes out is the same for u and $T_a u$ at any scale a. With $\alpha = 1$ it is
     the same, up to a turn or a reflection, for all $T_A u$; in between, $\alpha$ is the part of a stretch that is taken back.
-    Turning u turns what comes out, whatever $\alpha$, and so do reflections: a map that is invariant under those is made
-    invariant under all. Changing the brightness changes nothing of h. It needs one object, on a ground of zeros, around the
-    centre, about which all is moved. (Fels, Olver, *Moving coframes II*, Acta Appl. Math. 55, 1999, for frames; Kaba et al.,
-    *Equivariance with learned canonicalization functions*, ICML 2023, for networks behind them.)
+    With $Q = 1$, turning u turns what comes out, whatever $\alpha$, and so do reflections: a map that is invariant under those
+    is made invariant under all. If it is to be `upright`, Q is the turn that puts the longest direction of u upright: then what
+    comes out for a turned u is the same, or turned by a half, and a map that is invariant under half turns is made invariant
+    under all turns. Where $\Sigma$ is isotropic no direction is the longest, and what comes out jumps; a map that is nearly
+    invariant under other turns as well, as that of a larger finite group is, hardly notices.
+    Changing the brightness changes nothing of h. It needs one object, on a ground of zeros, around the centre, about which all
+    is moved. (Fels, Olver, *Moving coframes II*, Acta Appl. Math. 55, 1999, for frames; Kaba et al., *Equivariance with
+    learned canonicalization functions*, ICML 2023, for networks behind them.)
 
     - `grid`: that of the signals. - `standard`: c, in its units: the root mean square of what comes out, along an axis; less,
       for $0 < \alpha < 1$, where it is long.
-    - `stretch`: $\alpha$, from 0 for changes of scale alone to 1.
+    - `stretch`: $\alpha$, from 0 for changes of scale alone to 1. - `upright`: whether to turn as well.
 
     `u` is `(grid.size, channels)`, and so is the result, by cubic convolution between pixels (Keys, IEEE Trans. ASSP 29, 1981).
     The integrals are those of pixels that are squares of one colour. What a change of scale leaves is an error of second order
@@ -38,6 +42,7 @@ class SignalFrame(eqx.Module):
     grid: PixelGrid
     standard: float = eqx.field(static=True)
     stretch: float = eqx.field(static=True, default=0.0)
+    upright: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self):
         if not self.standard > 0 or not 0 <= self.stretch <= 1:
@@ -55,7 +60,7 @@ class SignalFrame(eqx.Module):
         return spread + self._pixel * jnp.eye(2, dtype=u.dtype)
 
     def element(self, u: Signal) -> Float[Array, "2 2"]:
-        """h(u), symmetric and positive: the standard signal moved by it is u."""
+        """h(u), symmetric and positive but for Q: the standard signal moved by it is u."""
         (a, b), (_, d) = self.moments(u)
         mean, half = (a + d) / 2, (a - d) / 2
         # Half the difference of the eigenvalues; at 0 there is no direction of the stretch, and no slope of the root.
@@ -69,10 +74,16 @@ class SignalFrame(eqx.Module):
             [jnp.stack([half, b]), jnp.stack([b, -half])]
         )
         area = jnp.where(round_, 1, (mean + difference) * small / mean**2) ** (self.stretch / 4)
-        return jnp.sqrt(mean) / self.standard * area * stretched
+        h = jnp.sqrt(mean) / self.standard * area * stretched
+        if not self.upright:
+            return h
+        # (half, b) has twice the angle of the long axis, to which Q turns the y axis.
+        twice = jnp.arctan2(jnp.where(round_, 0, b), jnp.where(round_, -1, half))
+        cos, sin = jnp.cos((twice - jnp.pi) / 2), jnp.sin((twice - jnp.pi) / 2)
+        return h @ jnp.stack([jnp.stack([cos, -sin]), jnp.stack([sin, cos])])
 
     def __call__(self, u: Signal) -> Signal:
-        x = jnp.asarray(self.grid.points, u.dtype) @ self.element(u)
+        x = jnp.asarray(self.grid.points, u.dtype) @ self.element(u).T
         return _cubic(self.grid.unflatten(u), x / self.grid.spacing)
 
     @property

@@ -118,10 +118,13 @@ def _by_angle(
     """
     degrees = np.arange(0.0, 91.0, 7.5)
     result: dict[str, list[float]] = {"degrees": degrees.tolist()}
+    # A frame that turns sees what the border cuts off of a picture, and a smaller one loses nothing there.
+    size = 0.5 if model.frame is not None and model.frame.upright else 1.0
     for factor in refinements:
         finer = _refined(model, config, factor)
         pictures = [
-            _in_channels(_picture(finer.grid, R, key), config.channels) for R in map(rotation, np.deg2rad(degrees))
+            _in_channels(_picture(finer.grid, size * R, key), config.channels)
+            for R in map(rotation, np.deg2rad(degrees))
         ]
         read = eqx.filter_jit(lambda m, u: m.invariants(u))
         values = np.stack([np.asarray(read(finer, picture)) for picture in pictures])

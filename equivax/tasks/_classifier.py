@@ -97,6 +97,9 @@ class ModelConfig:
     """Move each image first by a moving frame, for one object on black ground: to where it has the same size as all others
     (scale), so that predictions are invariant under changes of scale; and is as long as it is wide (affine), for invariance
     under stretches; or half way there, which leaves some of what tells a 1 from a 0."""
+    upright: bool = False
+    """With a frame: turn each image as well, to where its longest direction is upright. With a group that has half turns
+    predictions are then invariant under all turns, as far as pixels allow, and no average over `turns` is taken."""
     turns: int = 2
     """Predictions are averaged over so many turns of the image between two of a finite group, if it has four or more: they are
     invariant under a group that has so many times more, as far as pixels allow, at so many times the cost. Training is not
@@ -245,8 +248,8 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     same square, while stencils keep their width. The weights mean the same at any refinement.
 
     **Raises:** `TaskError` for a group or a solver that is not known here, adaptive steps without an error estimate, odd widths
-    of a hyperbolic evolution, a vote of a group that is not finite or with dropout on invariants, and images whose pixels are
-    wider than the Gaussians that are to differentiate them.
+    of a hyperbolic evolution, a vote of a group that is not finite or with dropout on invariants, images put upright without a
+    frame or a group that has half turns, and images whose pixels are wider than the Gaussians that are to differentiate them.
     """
     framed = config.frame != "none"
     # What a frame does needs no looks.
@@ -268,6 +271,12 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         )
     if config.knots is not None and config.knots < 1:
         raise TaskError(f"knots is {config.knots}; expected 1, for coefficients that do not change in time, or more.")
+    half_turns = not group.is_finite or group.contains(rotation(math.pi))
+    if config.upright and not (framed and half_turns):
+        raise TaskError(
+            "--upright goes with a --frame, and with a group that has half turns, such as C8, to which either end is up; "
+            f"received --frame {config.frame} and --group {config.group}."
+        )
     if config.head_draws < 1:
         raise TaskError(f"head_draws is {config.head_draws}; expected 1 or more.")
     if config.vote and (not group.is_finite or config.head_dropout):
@@ -284,7 +293,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
     *keys, head_key = jax.random.split(key, 6)
     cascade, centre = stages(config, group, copies, canvas(config, size, refine), keys)
     readout, head = _readout(centre, config, head_key)
-    turns = cosets_of(group, config.turns)
+    turns = cosets_of(group, 1 if config.upright else config.turns)
     # Looks are a root of 2 apart. What lies between is reached from above, by smaller looks, which pixels can always sample.
     zooms = tuple(2.0 ** (-j / (2 * config.zooms)) for j in range(config.zooms))
     frame = None
@@ -293,7 +302,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
             cascade.action_in.grid,
             tuple(2.0 ** ((j - (config.zooms - 1) / 2) / 4) for j in range(config.zooms)),
         )
-        frame = SignalFrame(grid, STANDARD[config.domain] * size, STRETCH[config.frame])
+        frame = SignalFrame(grid, STANDARD[config.domain] * size, STRETCH[config.frame], config.upright)
     return ImageClassifier(cascade, readout, head, config.head_dropout, config.head_draws, maps, turns, zooms, frame)
 
 
