@@ -98,8 +98,8 @@ class ModelConfig:
     (scale), so that predictions are invariant under changes of scale; and is as long as it is wide (affine), for invariance
     under stretches; or half way there, which leaves some of what tells a 1 from a 0."""
     upright: bool = False
-    """With a frame: turn each image, too, to where its longest direction is upright. With a group that has half turns, predictions
-    are then invariant under all turns, as far as pixels allow, and no average over `turns` is taken."""
+    """With a frame: turn each image as well, to where its longest direction is upright. With a group that has half turns,
+    predictions are then invariant under all turns, as far as pixels allow, and no average over `turns` is taken."""
     turns: int = 2
     """Predictions are averaged over so many turns of the image between two of a finite group, if it has four or more: they are
     invariant under a group that has so many times more, as far as pixels allow, at so many times the cost. Training is not
