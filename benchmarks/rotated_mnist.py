@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--collect", type=Path, nargs="+")
     parser.add_argument("--export", type=Path)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--name", help="of runs and results, where there are options; by default that of the preset")
+    parser.add_argument("--name", help="of runs and results; by default that of the preset")
     parser.add_argument("--options", nargs=argparse.REMAINDER, default=[], help="last: more for `equivax train`")
     args = parser.parse_args()
     if args.export:
@@ -94,6 +94,8 @@ def main() -> None:
         parts = ("train_images", "train_labels", "validation_images", "validation_labels", "test_images", "test_labels")
         np.savez(args.export, **{name: getattr(data, name) for name in parts})
         return
+    if args.options and not args.name:
+        parser.error("--options make another model than the preset: give its results a --name of their own")
     shorter = [] if args.epochs is None else ["--epochs", str(args.epochs)]
     name = args.name or args.preset + (f"_{args.epochs}_epochs" if args.epochs else "")
     runs = args.collect or [

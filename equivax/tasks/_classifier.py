@@ -271,8 +271,7 @@ def build_classifier(config: ModelConfig, *, size: int = 28, refine: int = 1, ke
         )
     if config.knots is not None and config.knots < 1:
         raise TaskError(f"knots is {config.knots}; expected 1, for coefficients that do not change in time, or more.")
-    half_turns = not group.is_finite or group.contains(rotation(math.pi))
-    if config.upright and not (framed and half_turns):
+    if config.upright and (not framed or (group.is_finite and not group.contains(rotation(math.pi)))):
         raise TaskError(
             "--upright goes with a --frame, and with a group that has half turns, such as C8, to which either end is up; "
             f"received --frame {config.frame} and --group {config.group}."
