@@ -203,6 +203,29 @@ def test_splitting_has_the_order_of_its_name(symmetric):
     np.testing.assert_allclose(by_hand, split(1 / 8), atol=1e-12)
 
 
+def test_stencils_and_jets_give_the_same_numbers_and_slopes(monkeypatch):
+    grid, coarse = PixelGrid(10, 10), PixelGrid(5, 5, 2.0)
+    u = jax.random.normal(KEY, (grid.size, 2 * N))
+    evolution = PositionOrientationField(N, 2, grid, sigma=1.5, key=KEY)
+    layer = LeftInvariantLayer(N, 2, GaussianJet(grid, coarse, 3, 1.5), multiple=3, key=KEY)
+
+    def loss(modules, u):
+        f, g = modules
+        return jnp.sum(f(0.0, u) ** 2) + jnp.sum(jnp.sin(g(u)))
+
+    def results(stencils, dense):
+        monkeypatch.setattr("equivax.fields._oriented_jet.STENCIL_ENTRIES", stencils)
+        monkeypatch.setattr("equivax.fields._jets.DENSE_ENTRIES", dense)
+        # Traced anew, with these thresholds.
+        slopes = eqx.filter_jit(eqx.filter_grad(lambda both: loss(*both)))(((evolution, layer), u))
+        return evolution(0.0, u), layer(u), *jax.tree.leaves(slopes)
+
+    few, many = 0, 10**9
+    for pair in zip(results(few, few), results(many, many), strict=True):
+        np.testing.assert_allclose(*pair, rtol=1e-5, atol=1e-5)
+        assert float(jnp.abs(pair[0]).max()) > 1e-2
+
+
 def test_a_layer_of_a_pde_group_network_is_a_step_of_a_splitting():
     parts = [field(p, copies=2) for p in ("convection", "dilation", "erosion")]
     total = parts[0] + parts[1] + parts[2]

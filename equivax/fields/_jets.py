@@ -76,10 +76,19 @@ class GaussianJet(eqx.Module):
         return (self.order + 1) * (self.order + 2) // 2
 
     def __call__(self, u: Signal) -> Float[Array, "jets points channels"]:
-        if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
+        if self._is_small:
             matrix = jnp.asarray(dense_jet(*self._key, self.turn), u.dtype)
             return (matrix @ u).reshape(self.size, self.target.size, u.shape[-1])
         return self._separable(u)
+
+    def gradient(self, u: Signal) -> tuple[Signal, Signal]:
+        r"""The two coordinates of first order, $J_{10} u$ and $J_{11} u$, of a jet that has them."""
+        if 2 * self.source.size * self.target.size > DENSE_ENTRIES:
+            _, x, y, *_ = self(u)
+            return x, y
+        # From the right, with channels first: for a batch of signals that is one product, and no data are moved.
+        along_x, along_y = (jnp.asarray(m.T, u.dtype) for m in self.matrices[1:3])
+        return (u.T @ along_x).T, (u.T @ along_y).T
 
     def _separable(self, u: Signal) -> Float[Array, "jets points channels"]:
         along_x, along_y = (jnp.asarray(m, u.dtype) for m in along_axes(*self._key))
@@ -100,10 +109,8 @@ class GaussianJet(eqx.Module):
         Derivatives commute with what mixes the channels at each point. Where the target has more points than the source, it
         is cheaper to mix first.
         """
-        if self.size * self.source.size * self.target.size <= DENSE_ENTRIES:
-            matrix = jnp.asarray(dense_jet(*self._key, self.turn), v.dtype)
-            matrix = matrix.reshape(self.size, self.target.size, self.source.size)
-            return jnp.einsum("kpq,kqc->pc", matrix, v)
+        if self._is_small:
+            return jnp.einsum("kpq,kqc->pc", jnp.asarray(self.matrices, v.dtype), v)
         if self.turn != 0:
             v = jnp.einsum("jk,jpc->kpc", self._axes(v.dtype), v)
         along_x, along_y = (jnp.asarray(m, v.dtype) for m in along_axes(*self._key))
@@ -115,6 +122,15 @@ class GaussianJet(eqx.Module):
             columns = jnp.einsum("bpq,bhqc->hpc", along_x[: self.order + 1 - a], of_order)
             total = total + jnp.tensordot(along_y[a], columns, 1)
         return total.reshape(self.target.size, v.shape[-1])
+
+    @property
+    def matrices(self) -> Float[np.ndarray, "jets points source"]:
+        """Each coordinate of the jet as a matrix, in float64."""
+        return dense_jet(*self._key, self.turn).reshape(self.size, self.target.size, self.source.size)
+
+    @property
+    def _is_small(self) -> bool:
+        return self.size * self.source.size * self.target.size <= DENSE_ENTRIES
 
     @property
     def _key(self) -> tuple[PixelGrid, PixelGrid, int, float, bool, float | None]:

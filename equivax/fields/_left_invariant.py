@@ -9,8 +9,9 @@ from jaxtyping import Array, Float
 from .._types import Key, Signal
 from ..geometry import PixelGrid
 from ..symmetry import Cyclic, SignalAction, regular
-from ._jets import GaussianJet, turned_axes
+from ._jets import GaussianJet
 from ._nonlinear import AbstractNonlinearity, Pointwise
+from ._oriented_jet import oriented
 from ._window import Disc
 
 
@@ -62,12 +63,6 @@ class LeftInvariantLayer(eqx.Module):
         return self.jet.target
 
     def __call__(self, u: Signal) -> Signal:
-        copies, multiple, _ = self.weights.shape
-        # From derivatives along x and y to those along and across each orientation.
-        frames = np.stack([turned_axes(self.jet.order, 2 * np.pi * k / self.n) for k in range(self.n)])
-        symbol = jnp.einsum("cml,nlk->kcmn", self.weights.astype(u.dtype), jnp.asarray(frames, u.dtype))
-        jets = self.jet(u).reshape(self.jet.size, self.target.size, copies, 1, self.n)
-        bias = self.bias.astype(u.dtype)[None, :, :, None]
-        total = sum((w[None] * v for w, v in zip(symbol, jets, strict=True)), bias)
-        v = self.nonlinearity(total.reshape(self.target.size, copies * multiple * self.n))
+        total = oriented(self.jet, self.n, self.weights, u) + self.bias.astype(u.dtype)[None, :, :, None]
+        v = self.nonlinearity(total.reshape(self.target.size, -1))
         return v if self.window is None else v * jnp.asarray(self.window(self.target), v.dtype)

@@ -1,13 +1,11 @@
 """Convection, diffusion, dilation and erosion on the space of positions and orientations."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from .._types import Key, RealScalar, Signal
@@ -16,6 +14,7 @@ from ..symmetry import Cyclic, SignalAction, regular
 from ._field import AbstractField
 from ._jets import GaussianJet, jet_factors
 from ._knots import Knots
+from ._oriented_jet import oriented
 from ._window import Disc
 
 PARTS = ("convection", "diffusion", "dilation", "erosion", "mixing", "reaction")
@@ -117,87 +116,68 @@ class PositionOrientationField(AbstractField):
 
     def __call__(self, t: RealScalar, x: Signal, args: Any = None) -> Signal:
         k = jax.tree.map(lambda w: w.astype(x.dtype), self.coefficients(t))
-        jets, rate, parts = self._jets(x), jnp.zeros_like(x), set(self.parts)
+        rate, parts = jnp.zeros_like(x), set(self.parts)
         if parts & {"convection", "diffusion", "mixing"}:
-            rate += self._linear(k, x, jets)
+            rate += self._linear(k, x)
         if parts & {"dilation", "erosion"}:
-            rate += self._morphology(k, x, jets)
+            rate += self._morphology(k, x)
         if "reaction" in parts:
-            V = self._between_copies(k.reaction).reshape(x.shape[-1], x.shape[-1])
-            rate += jax.nn.silu(x @ V + jnp.repeat(k.bias, self.n)[None])
+            rate += jax.nn.silu(x @ self._between_copies(k.reaction) + jnp.repeat(k.bias, self.n)[None])
         return rate if self.window is None else rate * jnp.asarray(self.window(self.jet.source), x.dtype)
 
-    def _linear(self, k: _Coefficients, x: Signal, jets: Float[Array, "jets points channels"]) -> Signal:
-        """What is linear: a number for each derivative in the plane and channel, and a matrix over the fibre."""
-        rate, fibre = jnp.zeros_like(x), jnp.zeros((self.copies, self.n, self.copies, self.n), x.dtype)
-        turn, twice = (jnp.asarray(m, x.dtype) for m in _circle(self.n))
+    def _linear(self, k: _Coefficients, x: Signal) -> Signal:
+        """What is linear: a number for each derivative along and across, and a matrix over the fibre."""
+        symbol, rate = jnp.zeros((self.copies, self.jet.size), x.dtype), jnp.zeros_like(x)
+        first, second = self._about(x)
         if k.convection is not None:
-            rate -= _weighted(self._vector(k.convection), jets[1:3])
-            fibre -= self._on_each_copy(k.convection[:, 2], turn)
+            symbol = symbol.at[:, 1:3].add(-k.convection[:, :2])
+            rate -= first * jnp.repeat(k.convection[:, 2], self.n)[None]
         if k.diffusion is not None:
             d = jax.nn.softplus(k.diffusion)
-            rate += _weighted(self._form(d), jets[3:])
-            fibre += self._on_each_copy(d[:, 2], twice)
+            symbol = symbol.at[:, 3:6:2].add(d[:, :2])  # the squares; between them is the mixed derivative
+            rate += second * jnp.repeat(d[:, 2], self.n)[None]
         if k.mixing is not None:
-            fibre += self._between_copies(k.mixing)
-        return rate + x @ fibre.reshape(x.shape[-1], x.shape[-1])
+            rate += x @ self._between_copies(k.mixing)
+        if k.convection is None and k.diffusion is None:
+            return rate
+        symbol *= jnp.asarray(self._scales, x.dtype)[None]
+        return rate + oriented(self.jet, self.n, symbol[:, None], x).reshape(x.shape)
 
-    def _morphology(self, k: _Coefficients, x: Signal, jets: Float[Array, "jets points channels"]) -> Signal:
-        """Dilation and erosion: lengths of the gradient."""
-        (dx, dy), turn = jets[1:3], jnp.asarray(_circle(self.n)[0], x.dtype)
-        about = (x.reshape(-1, self.n) @ turn.T).reshape(x.shape)
-        squares, rate = (dx**2, dx * dy, dy**2, about**2), jnp.zeros_like(x)
+    def _morphology(self, k: _Coefficients, x: Signal) -> Signal:
+        """Dilation and erosion: lengths of the gradient. Channels come first in between, as the products leave them."""
+        dx, dy = (v.T for v in self.jet.gradient(x))
+        about = self._about(x)[0].T
+        angles = np.tile(2 * np.pi * np.arange(self.n) / self.n, self.copies)[:, None]
+        cos, sin = (jnp.asarray(self._scales[1] * f(angles), x.dtype) for f in (np.cos, np.sin))
+        squares = (cos * dx + sin * dy) ** 2, (cos * dy - sin * dx) ** 2, about**2
+
+        def length(weights: Float[Array, "copies 3"]) -> Float[Array, "channels points"]:
+            a = jnp.repeat(jax.nn.softplus(weights), self.n, axis=0)
+            # Written as a sum that XLA fuses; the product of a contraction over so few would be slower.
+            square = sum(a[:, i, None] * v for i, v in enumerate(squares))
+            return jnp.sqrt(square + self.epsilon**2) - self.epsilon
+
+        rate = jnp.zeros_like(about)
         if k.dilation is not None:
-            rate += self._length(k.dilation, squares)
+            rate += length(k.dilation)
         if k.erosion is not None:
-            rate -= self._length(k.erosion, squares)
-        return rate
+            rate -= length(k.erosion)
+        return rate.T
 
-    def _jets(self, x: Signal) -> Float[Array, "jets points channels"]:
-        """Derivatives along x and y in units of `sigma`: u, u_x, u_y, then u_xx, u_xy, u_yy where diffusion wants them."""
+    @property
+    def _scales(self) -> Float[np.ndarray, " jets"]:
+        """What makes the coordinates of the jet derivatives in units of `sigma`."""
         # The Gaussian of a jet has the mass 2 pi, its coordinates have factors: both are taken out.
-        factors = [1 / (2 * np.pi * f) for row in jet_factors(self.jet.order) for f in row]
-        return self.jet(x) * jnp.asarray(factors, x.dtype)[:, None, None]
+        return np.asarray([1 / (2 * np.pi * f) for row in jet_factors(self.jet.order) for f in row])
 
-    def _vector(self, c: Float[Array, "copies 3"]) -> Float[Array, "2 channels"]:
-        r"""$c_1 A_1 + c_2 A_2$ along x and y."""
-        cos, sin = self._axes(c.dtype)
-        one, two = c[:, :1], c[:, 1:2]
-        return jnp.stack([one * cos - two * sin, one * sin + two * cos]).reshape(2, -1)
+    def _about(self, x: Signal) -> tuple[Signal, Signal]:
+        r"""$A_3 u$ and $A_3^2 u$."""
+        circles = x.reshape(-1, self.n)
+        first, second = (circles @ jnp.asarray(m.T, x.dtype) for m in _circle(self.n))
+        return first.reshape(x.shape), second.reshape(x.shape)
 
-    def _form(self, d: Float[Array, "copies 3"]) -> Float[Array, "3 channels"]:
-        r"""$d_1 A_1^2 + d_2 A_2^2$ along xx, xy and yy."""
-        cos, sin = self._axes(d.dtype)
-        one, two = d[:, :1], d[:, 1:2]
-        form = [one * cos**2 + two * sin**2, 2 * cos * sin * (one - two), one * sin**2 + two * cos**2]
-        return jnp.stack(form).reshape(3, -1)
-
-    def _length(
-        self, weights: Float[Array, "copies 3"], squares: Sequence[Float[Array, "points channels"]]
-    ) -> Float[Array, "points channels"]:
-        a = jax.nn.softplus(weights)
-        form = jnp.concatenate([self._form(a), jnp.repeat(a[:, 2], self.n)[None]])
-        return jnp.sqrt(_weighted(form, squares) + self.epsilon**2) - self.epsilon
-
-    def _axes(self, dtype: DTypeLike) -> tuple[Float[Array, "1 n"], Float[Array, "1 n"]]:
-        angles = 2 * np.pi * np.arange(self.n)[None] / self.n
-        return jnp.asarray(np.cos(angles), dtype), jnp.asarray(np.sin(angles), dtype)
-
-    def _between_copies(self, matrix: Float[Array, "copies copies"]) -> Float[Array, "copies n copies n"]:
-        return jnp.einsum("cd,mn->cmdn", matrix, jnp.eye(self.n, dtype=matrix.dtype))
-
-    def _on_each_copy(
-        self, c: Float[Array, " copies"], matrix: Float[Array, "n n"]
-    ) -> Float[Array, "copies n copies n"]:
-        """A matrix along the circle, times a number for each copy, to be multiplied from the left."""
-        return jnp.einsum("c,cd,mn->cndm", c, jnp.eye(self.copies, dtype=c.dtype), matrix)
-
-
-def _weighted(
-    weights: Float[Array, "k channels"], signals: Iterable[Float[Array, "points channels"]]
-) -> Float[Array, "points channels"]:
-    # Written as sums that XLA fuses; the products of a contraction over so few would be slower.
-    return sum((w[None] * v for w, v in zip(weights, signals, strict=True)), jnp.zeros((), weights.dtype))
+    def _between_copies(self, matrix: Float[Array, "copies copies"]) -> Float[Array, "channels channels"]:
+        return jnp.kron(matrix, jnp.eye(self.n, dtype=matrix.dtype))
 
 
 def _circle(n: int) -> tuple[Float[np.ndarray, "n n"], Float[np.ndarray, "n n"]]:
