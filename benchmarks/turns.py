@@ -19,11 +19,11 @@ from equivax.tasks import Logits, accuracy, build_classifier, load_model, open_r
 from equivax.tasks._refinement import with_weights_of
 from equivax.tasks._trained import stored_config, trained_config
 
-RESULTS = Path(__file__).parent / "results" / "turns.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
-    """Print accuracy and milliseconds of each average, and write them as JSON."""
+    """Print accuracy and milliseconds of each average, and write them as JSON, by the preset."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("run", type=Path)
     run = open_run(parser.parse_args().run)
@@ -50,7 +50,7 @@ def main() -> None:
         "machine": machine("jax", "numpy"),
         "rows": rows,
     }
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    (RESULTS / f"turns_{config.preset}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

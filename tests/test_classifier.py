@@ -167,7 +167,7 @@ def test_an_evolution_on_positions_and_orientations_is_invariant_with_few_weight
     assert float(jnp.abs(v - u).max()) > 0.1
     assert model.count(noise.reshape(SIZE, SIZE)) == {"steps": 6, "function_evaluations": 18}, "two turns, three steps"
     preset = build_classifier(PRESETS["m2"]().model, key=jax.random.key(0))
-    assert count_parameters(preset) == 2_884
+    assert count_parameters(preset) == 2_960
     assert preset.frame is not None
     assert preset.frame.stretch == 0.5
     for changes, message in (

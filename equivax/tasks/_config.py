@@ -164,9 +164,10 @@ def m2() -> dict[str, Any]:
         "model": ModelConfig(
             evolution="m2",
             coarse=8,
-            fine_width=16,
-            coarse_width=16,
-            read_width=32,
+            fine_width=12,
+            coarse_width=12,
+            coarse_steps=5,
+            read_width=24,
             read_order=4,
             head=14,
             vote=True,
