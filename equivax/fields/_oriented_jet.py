@@ -26,7 +26,6 @@ def oriented(
     symbol = symbol.reshape(copies * n, multiple, jet.size)
     if symbol.size // jet.size * jet.target.size * jet.source.size <= STENCIL_ENTRIES:
         stencils = jnp.tensordot(symbol, jnp.asarray(jet.matrices, u.dtype), 1)
-        # Channels first: the products leave them so, and what is to be moved is moved in rows.
         total = jnp.einsum("cmpq,qc->pcm", stencils, u)
     else:
         # Written as a sum that XLA fuses; the product of a contraction over so few would be slower.
