@@ -96,6 +96,22 @@ def test_dilation_grows_erosion_shrinks_and_they_are_dual():
     np.testing.assert_allclose(same(0.0, -u), -grow, atol=1e-12)
 
 
+def test_dilation_is_as_fast_as_the_gradient_is_long():
+    width, (a, b) = 2.5, (0.7, 0.2)
+    wide = width**2 + SIGMA**2
+    smooth = width**2 / wide * np.exp(-(GRID.points**2).sum(1) / (2 * wide))
+    rate = field("dilation", dilation=inverse_softplus([a, b, 0.5]))(0.0, blob(width))
+    for k in range(N):
+        angle = 2 * np.pi * k / N
+        along, across = (
+            -SIGMA * smooth * (GRID.points @ e) / wide
+            for e in ([np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)])
+        )
+        expected = np.sqrt(a * along**2 + b * across**2 + 0.1**2) - 0.1
+        np.testing.assert_allclose(rate[:, k], expected, atol=1e-4)
+    assert float(rate.max()) > 0.03
+
+
 def test_quarter_turns_are_exact_and_eighths_converge():
     def errors(refine):
         grid = PixelGrid(24 * refine, 24 * refine, 1 / refine)
