@@ -126,7 +126,7 @@ class PositionOrientationField(AbstractField):
         return rate if self.window is None else rate * jnp.asarray(self.window(self.jet.source), x.dtype)
 
     def _linear(self, k: _Coefficients, x: Signal) -> Signal:
-        """What is linear: a number for each derivative along and across, and a matrix over the fibre."""
+        """What is linear: a number for each derivative along, across and about, and a matrix between copies."""
         symbol, rate = jnp.zeros((self.copies, self.jet.size), x.dtype), jnp.zeros_like(x)
         first, second = self._about(x)
         if k.convection is not None:
