@@ -163,6 +163,7 @@ def m2() -> dict[str, Any]:
     return {
         "model": ModelConfig(
             evolution="m2",
+            fine=14,
             coarse=8,
             fine_width=12,
             coarse_width=12,
@@ -174,8 +175,9 @@ def m2() -> dict[str, Any]:
             head_dropout=0.0,
             head_draws=1,
             frame="half",
+            turns=4,
         ),
-        "train": TrainConfig(epochs=60, learning_rate=5e-2, weight_decay=0.01),
+        "train": TrainConfig(epochs=64, learning_rate=5e-2, weight_decay=0.01),
         "augment": True,
         "deform": 0.05,
     }
