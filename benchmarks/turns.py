@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from _machine import machine
 
-from equivax.data import PROTOCOLS, Sizes, find_images, labelled_images, move
+from equivax.data import PROTOCOLS, Sizes, find_images, labelled_images
+from equivax.data._labelled import _made
 from equivax.tasks import Logits, accuracy, build_classifier, load_model, open_run
 from equivax.tasks._measure import softmax
 from equivax.tasks._refinement import with_weights_of
@@ -28,13 +29,12 @@ def left_out(name: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """The images that the protocol `name` deals into no part, turned as the others are; and their labels."""
     protocol = PROTOCOLS[name]
     found = find_images(protocol.source)
-    if found.embedded or not protocol.dealt or protocol.zoom or protocol.size != found.images.shape[1]:
-        raise SystemExit("Left-out images are there of rotated-mnist alone, and with all 70,000 digits.")
-    count, used = len(found.images), sum(dataclasses.astuple(protocol.sizes))
-    rng = np.random.default_rng(seed)
-    chosen, angles = rng.permutation(count)[used:], rng.uniform(0, 2 * np.pi, count)[used:]
-    images = np.rint(move(found.images[chosen], angles, np.ones(count - used)))
-    return (images / 255).astype(np.float32), found.labels[chosen].astype(int)
+    used = sum(dataclasses.astuple(protocol.sizes))
+    rest = len(found.images) - used
+    if found.embedded or rest < 1:
+        raise SystemExit(f"Of {found.source} the protocol of {name} leaves out no images.")
+    made = _made(protocol, found, (used, 0, rest), (0, 0, rest), seed, None)
+    return np.divide(made["images"], np.float32(255), dtype=np.float32), made["labels"]
 
 
 def main() -> None:

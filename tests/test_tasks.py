@@ -3,7 +3,9 @@
 import errno
 import json
 import os
+import re
 import signal
+from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -406,6 +408,22 @@ def test_figures_of_many_classes_and_of_none(tmp_path):
     assert alone.lines[0].get_ydata().tolist() == [1.0, 0.5]
     _, beside = figures.training([line | {"validation_accuracy": 0.25 * line["epoch"]} for line in history]).axes
     assert beside.lines[0].get_ydata().tolist() == [25, 50]
+
+
+RESULTS = sorted((Path(__file__).parents[1] / "benchmarks" / "results").glob("rotated_mnist_*.json"))
+
+
+@pytest.mark.parametrize("result", RESULTS, ids=lambda path: path.stem)
+def test_the_command_of_a_result_gives_the_configuration_that_it_is_of(result):
+    stored = json.loads(result.read_text())
+    options = re.sub(r"python benchmarks/rotated_mnist.py|--seeds( \d+)+|--name \S+|--options", "", stored["command"])
+    found = to_plain(parse([*options.split(), "--seed", str(stored["runs"][0]["seed"])]))
+
+    def part(whole, of):
+        return {key: part(whole[key], value) if isinstance(value, dict) else whole[key] for key, value in of.items()}
+
+    # A result lacks the options that there were not yet.
+    assert part(found, stored["config"]) == stored["config"]
 
 
 @pytest.mark.parametrize("preset", PRESETS)
